@@ -1,0 +1,23 @@
+//! Throng: a WebSocket edge server that holds a million connections on one Linux machine.
+//!
+//! The crate is layered; arrows say who may import whom, and `tests/it/tidy.rs` checks them:
+//!
+//! ```text
+//!  main -> cli -> config          server -> everything (it alone knows everybody)
+//!  reactor -> ws, sys, metrics, limits
+//!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
+//! ```
+//!
+//! To embed the engine, implement [`reactor::App`] and hand it to the reactor: see
+//! `examples/embed.rs`.
+
+pub mod cli;
+pub mod config;
+pub mod echo;
+pub mod http1;
+pub mod limits;
+pub mod metrics;
+pub mod reactor;
+pub mod server;
+pub mod sys;
+pub mod ws;

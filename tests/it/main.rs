@@ -1,0 +1,1 @@
+//! The black-box tests: one binary, the real server, clients we did not write.
