@@ -1,0 +1,72 @@
+//! Finding where a head ends, at a cost linear in its bytes however they arrive.
+//!
+//! Every byte is looked at once: the position is the caller's and survives between reads. (Parsing
+//! from the start on each read is quadratic; RUSTSEC-2023-0065 is what that costs.) Looking at every
+//! byte also lets us refuse what can never become a head at its first wrong byte, not at a timeout.
+
+use super::HeadError;
+
+/// The bytes of a complete head, without the empty line that may precede a request.
+pub(super) struct Extent {
+    pub(super) start: usize,
+    /// After the empty line that ends the head.
+    pub(super) end: usize,
+}
+
+/// Looks for the end of the head in `bytes[*scanned..]`; `None` asks for more bytes.
+///
+/// Only the first `head_bytes_max` bytes count, so that the verdict does not depend on how much
+/// happened to arrive behind them.
+pub(super) fn find_end(
+    bytes: &[u8],
+    scanned: &mut usize,
+    head_bytes_max: usize,
+) -> Result<Option<Extent>, HeadError> {
+    let window = &bytes[..bytes.len().min(head_bytes_max)];
+    let mut at = (*scanned).min(window.len());
+    while let Some(&byte) = window.get(at) {
+        match byte {
+            b'\r' => match window.get(at + 1) {
+                Some(b'\n') => {
+                    if let Some(end) = end_of_line(window, at)? {
+                        *scanned = end;
+                        let start = leading_empty_line(window);
+                        return Ok(Some(Extent { start, end }));
+                    }
+                    at += 2;
+                }
+                Some(_) => return Err(HeadError::BareCarriageReturn),
+                None => break,
+            },
+            b'\n' => return Err(HeadError::BareLineFeed),
+            b'\t' | b' '..=0x7e | 0x80.. => at += 1,
+            _ => return Err(HeadError::ControlByte),
+        }
+    }
+    *scanned = at;
+    if bytes.len() < head_bytes_max {
+        return Ok(None);
+    }
+    let first_line = &window[leading_empty_line(window)..];
+    Err(if first_line.contains(&b'\n') {
+        HeadError::HeadTooLong
+    } else {
+        HeadError::TargetTooLong
+    })
+}
+
+/// A line ended at `at`: is it the empty one that ends the head? Says where the head then ends.
+fn end_of_line(window: &[u8], at: usize) -> Result<Option<usize>, HeadError> {
+    match at {
+        // RFC 9112 2.2: one empty line before the request line is forgiven (old clients send one
+        // after a body), more are not: they would let a peer hold the connection with nothing.
+        0 => Ok(None),
+        2 if window[1] == b'\n' => Err(HeadError::EmptyLines),
+        _ if window[at - 1] == b'\n' => Ok(Some(at + 2)),
+        _ => Ok(None),
+    }
+}
+
+fn leading_empty_line(window: &[u8]) -> usize {
+    if window.starts_with(b"\r\n") { 2 } else { 0 }
+}
