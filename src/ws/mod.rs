@@ -1,2 +1,17 @@
-//! (stub)
+//! RFC 6455 and 7692 as bytes in, steps out.
+//!
+//! Nothing here knows a socket, a clock, a thread or a log: limits are arguments, time is the
+//! caller's. That is what makes a fuzz target one line and a conformance test a table.
+
+pub mod close;
+pub mod deflate;
+pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
+pub mod inbound;
+pub mod mask;
+pub mod message;
+mod unfinished;
+pub mod utf8;
+mod violation;
