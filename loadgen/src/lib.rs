@@ -1,0 +1,14 @@
+//! The load generator as a library; `main` only hands it the command line.
+//!
+//! Planning, schedules, statistics, the report and the samplers' parsers are pure: time, randomness and
+//! the text of `/proc` are arguments, so that a whole run can be invented and its report judged
+//! (`synthetic`). Sockets and clocks belong to the engine alone.
+
+pub mod plan;
+pub mod pool;
+pub mod ports;
+pub mod random;
+pub mod sample;
+pub mod target;
+pub mod tuples;
+pub mod units;
