@@ -1,1 +1,127 @@
-//! (stub)
+//! What the server is told: one table of knobs, read from flags and from a TOML file.
+//!
+//! Two steps, kept apart so that every mistake is reported and not only the first:
+//!
+//! ```text
+//!  command line --cli::args--> [Setting]  \
+//!                                          > resolve --> Config, origins, warnings
+//!  throng.toml  ----file-----> [Setting]  /          \-> or every problem found
+//! ```
+//!
+//! Flags win over the file, the file over the defaults. [`knobs::KNOBS`] is the only list of
+//! knobs: flags, file keys, `--help` and the table in the README come from it.
+
+use crate::limits::Limits;
+
+pub mod endpoint;
+pub mod file;
+pub mod knob;
+pub mod knobs;
+pub mod problem;
+pub mod quantity;
+pub mod resolve;
+pub mod suggest;
+
+pub use endpoint::Endpoint;
+pub use knob::Knob;
+pub use problem::{Place, Problem};
+pub use resolve::{Resolved, Setting, resolve};
+
+/// Everything the server needs to know before it starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to accept connections; never empty.
+    pub listen: Vec<Endpoint>,
+    /// Event loops; `Auto` is one per core this process may use.
+    pub workers: Count,
+    /// Connections in all workers together; `Auto` is what the descriptor limit allows.
+    pub max_connections: Count,
+    /// What answers the messages.
+    pub app: App,
+    /// What one connection may cost and how long it may take.
+    pub limits: Limits,
+    /// Compression (RFC 7692).
+    pub deflate: Deflate,
+    /// How long the goodbyes are spread after the first SIGTERM; 0 closes everybody at once.
+    pub drain_ms: u32,
+    /// Connections the kernel may hold ready for `accept`, per listener.
+    pub backlog: u32,
+    /// How long sent bytes may stay unacknowledged before the kernel gives up; 0 leaves it alone.
+    pub user_timeout_ms: u32,
+    /// Whether each worker stays on a core of its own.
+    pub pin_cores: bool,
+}
+
+/// A number, or "work it out".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Derived from the machine when the server starts.
+    Auto,
+    /// This many.
+    Exactly(u32),
+}
+
+/// The applications that are built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum App {
+    /// Sends every message back.
+    Echo,
+}
+
+/// How much memory compression may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeflateMode {
+    /// Never negotiated.
+    Off,
+    /// One compressor per worker, nothing remembered between messages: 0 bytes per connection.
+    Shared,
+    /// A window per connection: better ratios for up to 2 x 32 KiB and more per connection.
+    Dedicated,
+}
+
+/// How permessage-deflate is negotiated and rationed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deflate {
+    /// Off, shared or dedicated.
+    pub mode: DeflateMode,
+    /// Largest window of our side, as a power of two.
+    pub window_bits: u8,
+    /// 1 is quick, 9 is small.
+    pub level: u8,
+    /// The smallest payload worth compressing.
+    pub min_bytes: usize,
+    /// Messages one worker may be in the middle of inflating.
+    pub inflaters_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![Endpoint::Tcp(([127, 0, 0, 1], 9000).into())],
+            workers: Count::Auto,
+            max_connections: Count::Auto,
+            app: App::Echo,
+            limits: Limits::default(),
+            deflate: Deflate::default(),
+            // Leaves a default systemd unit (90 s to stop) room to finish.
+            drain_ms: 10_000,
+            // The kernel's own ceiling (net.core.somaxconn) since Linux 5.4.
+            backlog: 4096,
+            // A little less than a ping and its timeout: the kernel notices dead paths first.
+            user_timeout_ms: 30_000,
+            pin_cores: true,
+        }
+    }
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Self {
+            mode: DeflateMode::Shared,
+            window_bits: 15,
+            level: 1,
+            min_bytes: 128,
+            inflaters_max: 64,
+        }
+    }
+}

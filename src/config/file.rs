@@ -1,0 +1,262 @@
+//! The configuration file: flat TOML, one key per knob, every value with its place.
+//!
+//! ```toml
+//! listen = ["127.0.0.1:9000", "unix:/run/throng.sock"]
+//! max_message = "4MiB"
+//! ping_interval = "25s"
+//! ```
+//!
+//! The parser is asked to go on after a mistake, so that one look at the output is enough to mend
+//! the file. Values become text and meet the same checks as flags; only their TOML type is judged
+//! here, because `workers = "2"` is a mistake that a flag cannot make.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::rc::Rc;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::knob::Kind;
+use super::knobs::{self, KNOBS};
+use super::suggest::nearest;
+use super::{Knob, Place, Problem, Setting};
+
+/// What a file says: its settings, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Every value of a known key and a fitting type, in the order of the file.
+    pub settings: Vec<Setting>,
+    /// Everything else.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads and parses a file.
+pub fn read(path: &Path) -> Contents {
+    let name: Rc<str> = path.to_string_lossy().into();
+    let refused = |cause: String, cure: &str| Contents {
+        settings: Vec::new(),
+        problems: vec![Problem::error(Place::File(name.clone()), cause, cure)],
+    };
+    let mut bytes = Vec::new();
+    let outcome =
+        fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    if let Err(error) = outcome {
+        return refused(
+            format!("cannot be read: {error}"),
+            "check the path and its permissions",
+        );
+    }
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return refused(
+            format!("is larger than {FILE_BYTES_MAX} bytes"),
+            "name the configuration file; throng help lists its keys",
+        );
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+            let place = Source::new(&name, &text).place(valid);
+            Contents {
+                settings: Vec::new(),
+                problems: vec![Problem::error(
+                    place,
+                    "the file is not UTF-8 from here on",
+                    "save it as UTF-8",
+                )],
+            }
+        }
+    }
+}
+
+/// Parses the text of a file called `name`.
+pub fn parse(name: &str, text: &str) -> Contents {
+    let source = Source::new(name, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut contents = Contents::default();
+    for error in &errors {
+        contents.problems.push(Problem::error(
+            source.place(error.span().map_or(0, |span| span.start)),
+            format!("not TOML: {}", error.message()),
+            "write one key = value per line, words and quantities in \"quotes\"",
+        ));
+    }
+    // One mistake often trips the parser twice on its line.
+    contents.problems.sort_by_key(|p| p.place.reading_order());
+    contents.problems.dedup_by_key(|p| p.place.line());
+    let broken_lines: Vec<_> = contents.problems.iter().map(|p| p.place.line()).collect();
+    let mut entries: Vec<_> = table.get_ref().iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in entries {
+        // What the parser made up to get past a broken line is not worth a complaint of its own.
+        if !broken_lines.contains(&source.place(key.span().start).line()) {
+            source.entry(key, value, &mut contents);
+        }
+    }
+    contents
+}
+
+/// A file's text, to turn offsets into lines and columns.
+struct Source<'t> {
+    name: Rc<str>,
+    text: &'t str,
+}
+
+impl<'t> Source<'t> {
+    fn new(name: &str, text: &'t str) -> Self {
+        Self {
+            name: name.into(),
+            text,
+        }
+    }
+
+    /// Lines and columns from 1; columns count characters, as editors do.
+    fn place(&self, offset: usize) -> Place {
+        let before = self
+            .text
+            .get(..offset)
+            .unwrap_or(self.text)
+            .trim_start_matches('\u{feff}');
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Place::Spot {
+            path: self.name.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    fn entry(
+        &self,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+        contents: &mut Contents,
+    ) {
+        let name: &str = key.get_ref();
+        let Some(knob) = KNOBS.iter().find(|knob| knob.key() == name) else {
+            let place = self.place(key.span().start);
+            contents
+                .problems
+                .push(unknown(name, place, value.get_ref()));
+            return;
+        };
+        match (value.get_ref(), &knob.kind) {
+            (DeValue::Array(items), Kind::Endpoints(_)) if items.is_empty() => {
+                contents.problems.push(Problem::error(
+                    self.place(value.span().start),
+                    format!("{name} is empty"),
+                    format!(
+                        "name at least one address, as {name} = \"{}\"",
+                        knob.example
+                    ),
+                ));
+            }
+            (DeValue::Array(items), Kind::Endpoints(_)) => {
+                for item in items {
+                    self.value(knob, item, contents);
+                }
+            }
+            _ => self.value(knob, value, contents),
+        }
+    }
+
+    fn value(&self, knob: &'static Knob, value: &Spanned<DeValue<'_>>, contents: &mut Contents) {
+        let place = self.place(value.span().start);
+        let (key, value) = (knob.key(), value.get_ref());
+        match text_for(&knob.kind, value) {
+            Ok(text) => contents.settings.push(Setting { knob, text, place }),
+            Err(wanted) => contents.problems.push(Problem::error(
+                place,
+                format!("{key} must be {wanted}, not {}", type_name(value)),
+                format!("write {key} = {}", literal(&knob.kind, knob.example)),
+            )),
+        }
+    }
+}
+
+fn unknown(key: &str, place: Place, value: &DeValue<'_>) -> Problem {
+    if value.is_table() {
+        return Problem::error(
+            place,
+            format!("unknown section {key:?}"),
+            "the file has no sections: write every key at its top",
+        );
+    }
+    let cure = match suggestion(key) {
+        Some(knob) => format!("did you mean {}?", knob.key()),
+        None => "throng serve --help lists the keys".to_owned(),
+    };
+    Problem::error(place, format!("unknown key {key:?}"), cure)
+}
+
+/// The knob a mistyped or foreign name probably stands for.
+pub fn suggestion(typed: &str) -> Option<&'static Knob> {
+    let named = nearest(typed, KNOBS.iter().map(|knob| knob.name)).and_then(knobs::find);
+    named.or_else(|| {
+        let word = nearest(
+            typed,
+            KNOBS.iter().flat_map(|knob| knob.also.iter().copied()),
+        )?;
+        KNOBS.iter().find(|knob| knob.also.contains(&word))
+    })
+}
+
+/// The value as a flag would carry it, or the type that was wanted.
+fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
+    match (kind, value) {
+        (
+            Kind::Bytes(_) | Kind::Duration(_) | Kind::Count(_) | Kind::CountOrAuto(_),
+            DeValue::Integer(number),
+        ) if number.radix() == 10 => Ok(number.as_str().trim_start_matches('+').to_owned()),
+        (
+            Kind::Bytes(_) | Kind::Duration(_) | Kind::Choice(_) | Kind::Endpoints(_),
+            DeValue::String(text),
+        ) => Ok(text.clone().into_owned()),
+        // Only words: a quoted number is a mistake that is better seen than guessed at.
+        (Kind::CountOrAuto(_) | Kind::Switch(_), DeValue::String(text))
+            if !text.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
+            Ok(text.clone().into_owned())
+        }
+        (Kind::Switch(_), DeValue::Boolean(is_on)) => Ok(is_on.to_string()),
+        _ => Err(match kind {
+            Kind::Bytes(_) => "a quantity such as \"64KiB\" or a number of bytes",
+            Kind::Duration(_) => "a time such as \"25s\" or a number of seconds",
+            Kind::Count(_) => "a decimal number",
+            Kind::CountOrAuto(_) => "a decimal number or \"auto\"",
+            Kind::Switch(_) => "true or false",
+            Kind::Choice(_) => "a word in quotes",
+            Kind::Endpoints(_) => "an address in quotes or a list of them",
+        }),
+    }
+}
+
+/// `text` as it is written in the file.
+pub fn literal(kind: &Kind, text: &str) -> String {
+    match kind {
+        Kind::Count(_) => text.to_owned(),
+        Kind::CountOrAuto(_) if text.starts_with(|c: char| c.is_ascii_digit()) => text.to_owned(),
+        Kind::Switch(_) => (text == "on").to_string(),
+        _ => format!("\"{text}\""),
+    }
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer of this form",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+/// A configuration is a page of text; whoever names a log file by mistake is told so.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;

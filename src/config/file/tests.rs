@@ -1,0 +1,219 @@
+//! Files right and wrong, with the exact place of every complaint.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::resolve;
+
+/// `line:column: cause` of every problem, in order.
+fn complaints(text: &str) -> Vec<String> {
+    let contents = parse("t.toml", text);
+    let problems = match resolve(contents.settings, Vec::new(), contents.problems) {
+        Ok(resolved) => resolved.warnings,
+        Err(problems) => problems,
+    };
+    problems
+        .iter()
+        .map(|problem| match &problem.place {
+            Place::Spot { line, column, path } => {
+                assert_eq!(&**path, "t.toml");
+                format!("{line}:{column}: {}", problem.cause)
+            }
+            other => format!("{other:?}: {}", problem.cause),
+        })
+        .collect()
+}
+
+#[test]
+fn a_good_file_has_no_complaints() {
+    let text = "\
+# comments and blank lines are fine
+
+listen = [\"127.0.0.1:9000\", \"unix:/run/throng.sock\"]
+workers = 2
+max_connections = \"auto\"
+max_message = 1_048_576
+ping_interval = 20
+pin_cores = false
+deflate = 'dedicated'
+";
+    assert_eq!(complaints(text), Vec::<String>::new());
+    assert_eq!(parse("t.toml", text).settings.len(), 8, "one per address");
+}
+
+#[test]
+fn places_are_exact() {
+    let table = [
+        ("workers = 0", "1:11: workers \"0\" is too small"),
+        ("\n\n  workers = 999", "3:13: workers \"999\" is too large"),
+        ("wrokers = 2", "1:1: unknown key \"wrokers\""),
+        ("workers = 1\nport = 2", "2:1: unknown key \"port\""),
+        (
+            "max_message = \"1MB\"",
+            "1:15: max_message \"1MB\" has a unit that is not known here",
+        ),
+        (
+            "listen = [\":1\",\n  \"x\"]",
+            "2:3: listen \"x\" is not an address (host names are not resolved)",
+        ),
+        (
+            "listen = [\":1\", \":1\"]",
+            "1:17: listen \":1\" is listed twice",
+        ),
+        ("listen = []", "1:10: listen is empty"),
+        (
+            "workers = \"2\"",
+            "1:11: workers must be a decimal number or \"auto\", not a string",
+        ),
+        (
+            "workers = 0x10",
+            "1:11: workers must be a decimal number or \"auto\", not an integer of this form",
+        ),
+        (
+            "max_head = true",
+            "1:12: max_head must be a quantity such as \"64KiB\" or a number of bytes, not true or false",
+        ),
+        (
+            "max_head = 1.5",
+            "1:12: max_head must be a quantity such as \"64KiB\" or a number of bytes, not a fraction",
+        ),
+        (
+            "deflate = 1",
+            "1:11: deflate must be a word in quotes, not an integer of this form",
+        ),
+        (
+            "pin_cores = 1",
+            "1:13: pin_cores must be true or false, not an integer of this form",
+        ),
+        ("[limits]\nmax_head = 1", "1:2: unknown section \"limits\""),
+        // Columns count characters, not bytes; a mark at the front is not a character of line 1.
+        (
+            "app = \"é\"\nworkers = 0",
+            "1:7: app \"é\" is not one of the choices",
+        ),
+        ("\u{feff}workers = 0", "1:11: workers \"0\" is too small"),
+        (
+            "workers = 1\r\nbacklog = 0",
+            "2:11: backlog \"0\" is too small",
+        ),
+    ];
+    for (text, expected) in table {
+        assert_eq!(
+            complaints(text).first().map(String::as_str),
+            Some(expected),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn everything_is_reported_at_once() {
+    let text = "workers = 0\nlissen = \"x\"\nmax_head = = 3\ndeflate = \"sharde\"\n";
+    let complaints = complaints(text);
+    let lines: Vec<_> = complaints.iter().map(|c| &c[..2]).collect();
+    assert_eq!(lines, ["1:", "2:", "3:", "4:"], "{complaints:#?}");
+}
+
+#[test]
+fn broken_toml_is_reported_once_per_line() {
+    for text in [
+        "workers =",
+        "workers = 1 2",
+        "= 3",
+        "workers = \"2",
+        "[a",
+        "a b = 1",
+    ] {
+        let complaints = complaints(text);
+        assert!(complaints[0].starts_with("1:"), "{complaints:?}");
+        assert!(
+            complaints.iter().all(|c| c.contains("not TOML")),
+            "{complaints:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_written_twice_is_refused() {
+    let complaints = complaints("workers = 1\nworkers = 2");
+    assert!(
+        complaints[0].starts_with("2:1: not TOML: duplicate key"),
+        "{complaints:?}"
+    );
+}
+
+#[test]
+fn unknown_keys_get_a_suggestion() {
+    for (key, meant) in [
+        ("max-message", "max_message"),
+        ("max_msg", "max_message"),
+        ("threads", "workers"),
+        ("bind", "listen"),
+        ("heartbeat", "ping_interval"),
+    ] {
+        let contents = parse("t.toml", &format!("{key} = 1"));
+        assert_eq!(contents.problems[0].cure, format!("did you mean {meant}?"));
+    }
+    let contents = parse("t.toml", "zzz = 1");
+    assert_eq!(
+        contents.problems[0].cure,
+        "throng serve --help lists the keys"
+    );
+}
+
+#[test]
+fn rules_between_knobs_point_at_the_file() {
+    let text = "queue_high = \"2MiB\"\nqueue_max = \"1MiB\"";
+    assert_eq!(
+        complaints(text),
+        ["1:14: queue_high = 2MiB is not below queue_max = 1MiB"]
+    );
+}
+
+#[test]
+fn files_that_are_none() {
+    let contents = read(Path::new("/nonexistent/throng.toml"));
+    assert!(contents.problems[0].cause.starts_with("cannot be read"));
+    let contents = read(Path::new("/"));
+    assert!(
+        contents.problems[0].cause.starts_with("cannot be read"),
+        "a directory"
+    );
+    assert!(contents.problems[0].to_string().starts_with("/: error: "));
+}
+
+#[test]
+fn binary_and_endless_files_are_refused() {
+    let contents = read(Path::new("/dev/zero"));
+    assert_eq!(contents.problems[0].cause, "is larger than 1048576 bytes");
+    let path = std::env::temp_dir().join(format!("throng-utf8-{}.toml", std::process::id()));
+    fs::write(&path, b"workers = 1\nmax\xff").expect("the temporary directory is writable");
+    let contents = read(&path);
+    fs::remove_file(&path).expect("it was just written");
+    assert!(
+        matches!(
+            contents.problems[0].place,
+            Place::Spot {
+                line: 2,
+                column: 4,
+                ..
+            }
+        ),
+        "{:?}",
+        contents.problems[0]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_file_panics(text in "([a-z_]{0,8}|[\\[\\]=\"'{}.,#\n\r\t]|[0-9]{1,3}|é|\u{feff}){0,40}") {
+        let contents = parse("t.toml", &text);
+        for problem in contents.problems {
+            let Place::Spot { line, column, .. } = problem.place else {
+                panic!("a parsed file has only spots");
+            };
+            prop_assert!(line >= 1 && line <= text.matches('\n').count() + 1);
+            prop_assert!(column >= 1);
+        }
+    }
+}

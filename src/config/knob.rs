@@ -1,0 +1,357 @@
+//! One knob: its name, what it accepts, and how it is set and shown.
+
+use super::quantity::{self, QuantityError};
+use super::suggest::nearest;
+use super::{Config, Count, Endpoint};
+
+/// Something an operator can set, by flag or in the file.
+#[derive(Debug)]
+pub struct Knob {
+    /// `max-message`: the flag without its dashes; the file key has `_` for `-`.
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub group: Group,
+    /// What it accepts and where that goes.
+    pub kind: Kind,
+    /// One line.
+    pub brief: &'static str,
+    /// What it protects, what it costs, when to change it.
+    pub story: &'static str,
+    /// A value that makes a good example.
+    pub example: &'static str,
+    /// What other programs call it: for suggestions, not accepted.
+    pub also: &'static [&'static str],
+}
+
+/// The headings of `--help`, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Where and with what.
+    Serving,
+    /// What one message or head may cost.
+    Sizes,
+    /// How long a peer may take.
+    Times,
+    /// What a slow reader may cost.
+    Queues,
+    /// permessage-deflate.
+    Compression,
+    /// Sockets and cores.
+    Machine,
+}
+
+impl Group {
+    /// All headings, in the order of `--help`.
+    pub const ALL: [Self; 6] = [
+        Self::Serving,
+        Self::Sizes,
+        Self::Times,
+        Self::Queues,
+        Self::Compression,
+        Self::Machine,
+    ];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Serving => "Serving",
+            Self::Sizes => "Sizes",
+            Self::Times => "Times",
+            Self::Queues => "Slow readers",
+            Self::Compression => "Compression",
+            Self::Machine => "Sockets and cores",
+        }
+    }
+}
+
+/// What a knob accepts, with the way into [`Config`].
+#[derive(Debug)]
+pub enum Kind {
+    /// `64KiB`, `16MiB`; a bare number is bytes.
+    Bytes(Number),
+    /// `25s`, `500ms`; a bare number is seconds.
+    Duration(Number),
+    /// A plain number.
+    Count(Number),
+    /// A plain number or `auto`.
+    CountOrAuto(Tally),
+    /// `on` or `off`.
+    Switch(Toggle),
+    /// One of a few words.
+    Choice(Choice),
+    /// Addresses; the flag may be repeated.
+    Endpoints(List),
+}
+
+/// A bounded number. The bounds fit the field it is written to (a test writes both).
+#[derive(Debug)]
+pub struct Number {
+    /// Smallest value.
+    pub min: u64,
+    /// Largest value.
+    pub max: u64,
+    /// Whether 0 is accepted below `min`, and what it means.
+    pub zero: Option<&'static str>,
+    /// Reads the field.
+    pub read: fn(&Config) -> u64,
+    /// Writes the field.
+    pub write: fn(&mut Config, u64),
+}
+
+/// A bounded number that may be left to the server.
+#[derive(Debug)]
+pub struct Tally {
+    /// Smallest value.
+    pub min: u32,
+    /// Largest value.
+    pub max: u32,
+    /// Reads the field.
+    pub read: fn(&Config) -> Count,
+    /// Writes the field.
+    pub write: fn(&mut Config, Count),
+}
+
+/// A switch.
+#[derive(Debug)]
+pub struct Toggle {
+    /// Reads the field.
+    pub read: fn(&Config) -> bool,
+    /// Writes the field.
+    pub write: fn(&mut Config, bool),
+}
+
+/// One of a few words.
+#[derive(Debug)]
+pub struct Choice {
+    /// The words.
+    pub words: &'static [&'static str],
+    /// Reads the field.
+    pub read: fn(&Config) -> &'static str,
+    /// Writes the field; false if the word is not one of `words`.
+    pub write: fn(&mut Config, &str) -> bool,
+}
+
+/// A list of addresses.
+#[derive(Debug)]
+pub struct List {
+    /// Reads the field.
+    pub read: fn(&Config) -> &[Endpoint],
+    /// The field itself.
+    pub slot: fn(&mut Config) -> &mut Vec<Endpoint>,
+}
+
+/// Why a value is refused; the caller knows where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong with the value, to be read after it.
+    pub cause: String,
+    /// What to write instead.
+    pub cure: String,
+}
+
+impl Knob {
+    /// `--max-message`.
+    pub fn flag(&self) -> String {
+        format!("--{}", self.name)
+    }
+
+    /// `max_message`.
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// Sets it from text. A list grows; whoever starts a new one clears it first.
+    pub fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        match &self.kind {
+            Kind::Bytes(number) => {
+                let bytes = quantity::parse_bytes(text).map_err(|e| self.unreadable(e))?;
+                number.accept(config, bytes, self)
+            }
+            Kind::Duration(number) => {
+                let ms = quantity::parse_duration_ms(text).map_err(|e| self.unreadable(e))?;
+                number.accept(config, ms, self)
+            }
+            Kind::Count(number) => {
+                let count = quantity::parse_count(text).map_err(|e| self.unreadable(e))?;
+                number.accept(config, count, self)
+            }
+            Kind::CountOrAuto(tally) => tally.accept(config, text, self),
+            Kind::Switch(toggle) => toggle.accept(config, text),
+            Kind::Choice(choice) => choice.accept(config, text),
+            Kind::Endpoints(list) => list.accept(config, text),
+        }
+    }
+
+    /// The value as one would write it.
+    pub fn show(&self, config: &Config) -> String {
+        match &self.kind {
+            Kind::Bytes(number) => quantity::show_bytes((number.read)(config)),
+            Kind::Duration(number) => quantity::show_duration((number.read)(config)),
+            Kind::Count(number) => (number.read)(config).to_string(),
+            Kind::CountOrAuto(tally) => match (tally.read)(config) {
+                Count::Auto => AUTO.to_owned(),
+                Count::Exactly(n) => n.to_string(),
+            },
+            Kind::Switch(toggle) => SWITCH[usize::from((toggle.read)(config))].to_owned(),
+            Kind::Choice(choice) => (choice.read)(config).to_owned(),
+            Kind::Endpoints(list) => {
+                let shown: Vec<_> = (list.read)(config)
+                    .iter()
+                    .map(Endpoint::to_string)
+                    .collect();
+                shown.join(", ")
+            }
+        }
+    }
+
+    /// What stands for the value in `--help`: `BYTES`, `off|on`.
+    pub fn placeholder(&self) -> String {
+        match &self.kind {
+            Kind::Bytes(_) => "BYTES".to_owned(),
+            Kind::Duration(_) => "TIME".to_owned(),
+            Kind::Count(_) => "N".to_owned(),
+            Kind::CountOrAuto(_) => "N|auto".to_owned(),
+            Kind::Switch(_) => SWITCH.join("|"),
+            Kind::Choice(choice) => choice.words.join("|"),
+            Kind::Endpoints(_) => "ADDR".to_owned(),
+        }
+    }
+
+    /// The values it accepts, in words: `1KiB to 1GiB`.
+    pub fn accepts(&self) -> String {
+        match &self.kind {
+            Kind::Bytes(number) => number.accepts(quantity::show_bytes),
+            Kind::Duration(number) => number.accepts(quantity::show_duration),
+            Kind::Count(number) => number.accepts(|n| n.to_string()),
+            Kind::CountOrAuto(tally) => format!("{} to {}, or {AUTO}", tally.min, tally.max),
+            Kind::Switch(_) => SWITCH.join(" or "),
+            Kind::Choice(choice) => choice.words.join(", "),
+            Kind::Endpoints(_) => "ip:port, [ipv6]:port, :port, unix:/path".to_owned(),
+        }
+    }
+
+    /// Whether its flag may be given more than once.
+    pub fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::Endpoints(_))
+    }
+
+    fn unreadable(&self, error: QuantityError) -> Refusal {
+        let cure = match &self.kind {
+            Kind::Bytes(_) => "write bytes as 4096, 64KiB, 16MiB or 1GiB (K is 1024)",
+            Kind::Duration(_) => "write a time as 500ms, 25s, 2m or 1h",
+            Kind::CountOrAuto(_) => "write a whole number, or auto",
+            _ => "write a whole number",
+        };
+        Refusal {
+            cause: error.to_string(),
+            cure: format!("{cure}; accepted: {}", self.accepts()),
+        }
+    }
+
+    fn out_of_range(&self, is_low: bool) -> Refusal {
+        Refusal {
+            cause: format!("is too {}", if is_low { "small" } else { "large" }),
+            cure: format!("write a value in the range {}", self.accepts()),
+        }
+    }
+}
+
+impl Number {
+    fn accept(&self, config: &mut Config, value: u64, knob: &Knob) -> Result<(), Refusal> {
+        let is_zero = value == 0 && self.zero.is_some();
+        if !is_zero && !(self.min..=self.max).contains(&value) {
+            return Err(knob.out_of_range(value < self.min));
+        }
+        (self.write)(config, value);
+        Ok(())
+    }
+
+    fn accepts(&self, show: impl Fn(u64) -> String) -> String {
+        let range = format!("{} to {}", show(self.min), show(self.max));
+        match self.zero {
+            Some(meaning) => format!("{range}, or 0 ({meaning})"),
+            None => range,
+        }
+    }
+}
+
+impl Tally {
+    fn accept(&self, config: &mut Config, text: &str, knob: &Knob) -> Result<(), Refusal> {
+        if text == AUTO {
+            (self.write)(config, Count::Auto);
+            return Ok(());
+        }
+        let value = quantity::parse_count(text).map_err(|e| knob.unreadable(e))?;
+        match u32::try_from(value) {
+            Ok(n) if (self.min..=self.max).contains(&n) => {
+                (self.write)(config, Count::Exactly(n));
+                Ok(())
+            }
+            _ => Err(knob.out_of_range(value < u64::from(self.min))),
+        }
+    }
+}
+
+impl Toggle {
+    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        let is_on = match text {
+            "on" | "true" => true,
+            "off" | "false" => false,
+            _ => {
+                return Err(Refusal {
+                    cause: "is neither on nor off".to_owned(),
+                    cure: "write on or off".to_owned(),
+                });
+            }
+        };
+        (self.write)(config, is_on);
+        Ok(())
+    }
+}
+
+impl Choice {
+    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        if (self.write)(config, text) {
+            return Ok(());
+        }
+        let words = self.words.join(", ");
+        let cure = match nearest(text, self.words.iter().copied()) {
+            Some(word) => format!("did you mean {word}? accepted: {words}"),
+            None => format!("accepted: {words}"),
+        };
+        Err(Refusal {
+            cause: "is not one of the choices".to_owned(),
+            cure,
+        })
+    }
+}
+
+impl List {
+    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        match text.parse::<Endpoint>() {
+            Ok(endpoint) if (self.read)(config).contains(&endpoint) => Err(Refusal {
+                cause: "is listed twice".to_owned(),
+                cure: "name each address once".to_owned(),
+            }),
+            Ok(_) if (self.read)(config).len() == ENDPOINTS_MAX => Err(Refusal {
+                cause: format!("is one address more than the {ENDPOINTS_MAX} there can be"),
+                cure: "listen on :port to cover every IPv4 address".to_owned(),
+            }),
+            Ok(endpoint) => {
+                (self.slot)(config).push(endpoint);
+                Ok(())
+            }
+            Err(error) => Err(Refusal {
+                cause: error.to_string(),
+                cure: error.cure(text),
+            }),
+        }
+    }
+}
+
+/// The word that leaves a number to the server.
+const AUTO: &str = "auto";
+/// The two positions of a switch, indexed by it.
+const SWITCH: [&str; 2] = ["off", "on"];
+/// Every worker opens every listener, so this is multiplied by the cores; 64 is plenty for people.
+const ENDPOINTS_MAX: usize = 64;

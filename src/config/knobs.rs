@@ -1,0 +1,310 @@
+//! The table of knobs: everything an operator can set, in the order of `--help`.
+//!
+//! A new knob is one entry here and one field in [`Config`](super::Config). The tests go over the
+//! whole table, so its flag, its file key, its range and its place in the README come with it.
+
+use super::knob::{Choice, Group, Kind, List, Number, Tally, Toggle};
+use super::{App, Count, DeflateMode, Knob};
+
+/// A [`Number`] over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
+macro_rules! number {
+    ($($field:ident).+ : $type:ty, $min:expr, $max:expr) => {
+        number!(@ $($field).+ : $type, $min, $max, None)
+    };
+    ($($field:ident).+ : $type:ty, $min:expr, $max:expr, zero $meaning:literal) => {
+        number!(@ $($field).+ : $type, $min, $max, Some($meaning))
+    };
+    (@ $($field:ident).+ : $type:ty, $min:expr, $max:expr, $zero:expr) => {
+        Number {
+            min: $min,
+            max: $max,
+            zero: $zero,
+            read: |config| config.$($field).+ as u64,
+            // Lossless: `max` fits the field, which a test proves for every entry.
+            write: |config, value| config.$($field).+ = value as $type,
+        }
+    };
+}
+
+/// A [`Tally`] over a field.
+macro_rules! tally {
+    ($field:ident, $min:expr, $max:expr) => {
+        Tally {
+            min: $min,
+            max: $max,
+            read: |config| config.$field,
+            write: |config, count: Count| config.$field = count,
+        }
+    };
+}
+
+/// A [`Choice`] over an enum; forgetting a variant does not compile.
+macro_rules! choice {
+    ($($field:ident).+ : $($word:literal => $variant:path),+) => {
+        Choice {
+            words: &[$($word),+],
+            read: |config| match config.$($field).+ { $($variant => $word),+ },
+            write: |config, word| {
+                config.$($field).+ = match word {
+                    $($word => $variant,)+
+                    _ => return false,
+                };
+                true
+            },
+        }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// The wheel's tick; nothing shorter can be kept.
+const TICK_MS: u64 = 100;
+const SECOND_MS: u64 = 1_000;
+const HOUR_MS: u64 = 3_600 * SECOND_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// The knob of this name (`max-message`).
+pub fn find(name: &str) -> Option<&'static Knob> {
+    KNOBS.iter().find(|knob| knob.name == name)
+}
+
+/// Every knob.
+pub static KNOBS: &[Knob] = &[
+    Knob {
+        name: "listen",
+        group: Group::Serving,
+        kind: Kind::Endpoints(List {
+            read: |config| &config.listen,
+            slot: |config| &mut config.listen,
+        }),
+        brief: "Where to accept connections; repeat it to listen on several addresses",
+        story: "A TCP address with its port, or the path of a Unix socket after \"unix:\". \
+            \":9000\" is every IPv4 address of this machine, \"[::]:9000\" every IPv6 address. \
+            The default is reachable from this machine only. Port 0 lets the kernel choose; \
+            the start-up report prints what it chose. Flags replace the list in the file.",
+        example: "[::1]:9001",
+        also: &["bind", "port", "address", "addr", "host", "socket"],
+    },
+    Knob {
+        name: "workers",
+        group: Group::Serving,
+        kind: Kind::CountOrAuto(tally!(workers, 1, 256)),
+        brief: "Event loops, each with its own listener, timers and descriptor table",
+        story: "auto is one per core this process may run on (taskset and cpusets are honoured). \
+            Workers share nothing, so more of them than cores only adds switching.",
+        example: "2",
+        also: &["threads", "cores", "processes", "concurrency"],
+    },
+    Knob {
+        name: "max-connections",
+        group: Group::Serving,
+        kind: Kind::CountOrAuto(tally!(max_connections, 1, 16_000_000)),
+        brief: "Connections in all workers together; beyond that, new ones are refused",
+        story: "auto is what the descriptor limit allows. If more are asked for than the limit \
+            allows, the start-up report names the limit and the command that raises it.",
+        example: "100000",
+        also: &["connections", "max-clients", "limit"],
+    },
+    Knob {
+        name: "app",
+        group: Group::Serving,
+        kind: Kind::Choice(choice!(app: "echo" => App::Echo)),
+        brief: "What answers the messages: echo sends each one back on /echo",
+        story: "GET /healthz answers 200 on the same port, whatever the application.",
+        example: "echo",
+        also: &["application", "handler", "mode"],
+    },
+    Knob {
+        name: "drain-secs",
+        group: Group::Serving,
+        kind: Kind::Duration(number!(drain_ms: u32, TICK_MS, HOUR_MS, zero "all at once")),
+        brief: "Time over which connections are closed after SIGTERM or SIGINT",
+        story: "The first signal stops accepting and sends every peer a Close (1001) spread evenly \
+            over this time, so that they do not all reconnect elsewhere in the same instant. A \
+            second signal ends the process at once. Keep it below TimeoutStopSec of the unit.",
+        example: "30s",
+        also: &["drain", "grace", "shutdown-timeout", "stop-timeout"],
+    },
+    Knob {
+        name: "max-message",
+        group: Group::Sizes,
+        kind: Kind::Bytes(number!(limits.message_bytes_max: usize, 1, GIB)),
+        brief: "Largest message, after reassembly and inflating; more is closed with 1009",
+        story: "A frame that announces more is refused from its header, before a byte of it is \
+            kept, and a compressed message as soon as it inflates beyond. It also bounds what a \
+            peer can make the server hold for an unfinished message.",
+        example: "16MiB",
+        also: &["max-payload", "max-frame", "max-size", "message-size"],
+    },
+    Knob {
+        name: "max-head",
+        group: Group::Sizes,
+        kind: Kind::Bytes(number!(limits.head_bytes_max: usize, 256, 64 * KIB)),
+        brief: "Largest request head of the opening handshake; more is answered with 431",
+        story: "Browsers send their cookies along; raise it if yours are large.",
+        example: "32KiB",
+        also: &["max-header", "header-size", "head-size"],
+    },
+    Knob {
+        name: "handshake-timeout",
+        group: Group::Times,
+        kind: Kind::Duration(number!(limits.handshake_timeout_ms: u32, TICK_MS, HOUR_MS)),
+        brief: "From accept to a complete request head; slower peers are dropped",
+        story: "Whoever connects and says nothing, or drips a header a minute, is gone after this.",
+        example: "5s",
+        also: &["connect-timeout", "header-timeout"],
+    },
+    Knob {
+        name: "message-timeout",
+        group: Group::Times,
+        kind: Kind::Duration(number!(limits.message_time_ms: u32, TICK_MS, DAY_MS)),
+        brief: "How long a message may stay unfinished; later is closed with 1008",
+        story: "Counted from its first byte to its last. With this and --max-message, fragments \
+            need no limit of their own. Raise it for large messages over slow links.",
+        example: "2m",
+        also: &["read-timeout", "fragment-timeout"],
+    },
+    Knob {
+        name: "ping-interval",
+        group: Group::Times,
+        kind: Kind::Duration(number!(limits.ping_interval_ms: u32, TICK_MS, DAY_MS, zero "off")),
+        brief: "Silence after which the server pings; 0 turns pings off",
+        story: "NATs and load balancers forget flows that are idle for 30 to 60 seconds, and a \
+            peer that vanished can only be noticed by asking. Each interval is varied a little so \
+            that a million connections do not ping in step.",
+        example: "55s",
+        also: &["heartbeat", "keepalive", "keep-alive", "idle-timeout"],
+    },
+    Knob {
+        name: "pong-timeout",
+        group: Group::Times,
+        kind: Kind::Duration(number!(limits.pong_timeout_ms: u32, TICK_MS, HOUR_MS)),
+        brief: "How long a peer may take to show a sign of life after a ping",
+        story: "Time in which the server itself stood still is not held against its peers.",
+        example: "20s",
+        also: &["ping-timeout"],
+    },
+    Knob {
+        name: "close-timeout",
+        group: Group::Times,
+        kind: Kind::Duration(number!(limits.close_timeout_ms: u32, TICK_MS, HOUR_MS)),
+        brief: "How long a peer may take to answer a Close and to hang up",
+        story: "After it the connection is dropped, whatever the peer still owes.",
+        example: "1s",
+        also: &["linger"],
+    },
+    Knob {
+        name: "queue-high",
+        group: Group::Queues,
+        kind: Kind::Bytes(number!(limits.queue_bytes_high: usize, 1, GIB)),
+        brief: "Queued bytes above which the server stops reading from that peer",
+        story: "A peer that does not read its answers is not asked for more questions. Reading \
+            resumes when the queue has drained. Left alone, it follows a smaller --queue-max.",
+        example: "128KiB",
+        also: &["high-water-mark", "high-water", "queue-soft"],
+    },
+    Knob {
+        name: "queue-max",
+        group: Group::Queues,
+        kind: Kind::Bytes(number!(limits.queue_bytes_max: usize, 1, 2 * GIB)),
+        brief: "Queued bytes above which a peer that does not read is cut off",
+        story: "What a slow reader can cost at most. It has to hold one whole message; left alone, \
+            it grows to twice --max-message.",
+        example: "8MiB",
+        also: &[
+            "max-backpressure",
+            "send-buffer",
+            "write-buffer",
+            "max-queue",
+        ],
+    },
+    Knob {
+        name: "deflate",
+        group: Group::Compression,
+        kind: Kind::Choice(choice!(deflate.mode:
+            "off" => DeflateMode::Off,
+            "shared" => DeflateMode::Shared,
+            "dedicated" => DeflateMode::Dedicated)),
+        brief: "permessage-deflate: none, one context per worker, or windows per connection",
+        story: "shared remembers nothing between messages and costs an idle connection 0 bytes. \
+            dedicated keeps the windows of both directions, which compresses a stream of similar \
+            small messages far better and costs tens of KiB per connection that uses it. Peers \
+            that do not offer the extension are never affected.",
+        example: "off",
+        also: &["compression", "permessage-deflate", "gzip"],
+    },
+    Knob {
+        name: "deflate-window",
+        group: Group::Compression,
+        kind: Kind::Count(number!(deflate.window_bits: u8, 9, 15)),
+        brief: "Largest window of our side, as a power of two",
+        story: "15 is 32 KiB. Smaller windows save memory in dedicated mode, at some ratio.",
+        example: "12",
+        also: &["window-bits", "server-max-window-bits"],
+    },
+    Knob {
+        name: "deflate-level",
+        group: Group::Compression,
+        kind: Kind::Count(number!(deflate.level: u8, 1, 9)),
+        brief: "1 is quick, 9 is small",
+        story: "Compression runs on the worker's own time, so every step up delays its peers.",
+        example: "6",
+        also: &["compression-level"],
+    },
+    Knob {
+        name: "deflate-min",
+        group: Group::Compression,
+        kind: Kind::Bytes(number!(deflate.min_bytes: usize, 1, MIB, zero "compress everything")),
+        brief: "Smallest payload worth compressing; less goes out as it is",
+        story: "Short messages gain little and cost as much set-up as long ones.",
+        example: "1KiB",
+        also: &["threshold", "compression-threshold", "min-size"],
+    },
+    Knob {
+        name: "deflate-inflaters",
+        group: Group::Compression,
+        kind: Kind::Count(number!(deflate.inflaters_max: usize, 1, 4096)),
+        brief: "Messages each worker may be in the middle of inflating",
+        story: "An inflater is about 40 KiB and is held only while a message is inflated; with \
+            none free, the next message waits its turn.",
+        example: "16",
+        also: &["inflaters"],
+    },
+    Knob {
+        name: "backlog",
+        group: Group::Machine,
+        kind: Kind::Count(number!(backlog: u32, 1, 1_048_576)),
+        brief: "Connections the kernel may hold ready for accept, per listener",
+        story: "The kernel silently lowers it to net.core.somaxconn; the start-up report says so.",
+        example: "16384",
+        also: &["somaxconn", "accept-queue"],
+    },
+    Knob {
+        name: "user-timeout",
+        group: Group::Machine,
+        kind: Kind::Duration(
+            number!(user_timeout_ms: u32, SECOND_MS, HOUR_MS, zero "the kernel's default"),
+        ),
+        brief: "How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT)",
+        story: "Without it the kernel retransmits to a vanished peer for about a quarter of an hour.",
+        example: "1m",
+        also: &["tcp-user-timeout"],
+    },
+    Knob {
+        name: "pin-cores",
+        group: Group::Machine,
+        kind: Kind::Switch(Toggle {
+            read: |config| config.pin_cores,
+            write: |config, is_on| config.pin_cores = is_on,
+        }),
+        brief: "Keep each worker on one core",
+        story: "Caches stay warm and measurements repeatable. Where the system refuses (a sandbox \
+            without sched_setaffinity) the server goes on unpinned and says so.",
+        example: "off",
+        also: &["affinity", "cpu-affinity", "pin"],
+    },
+];
+
+#[cfg(test)]
+mod tests;
