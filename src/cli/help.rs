@@ -1,0 +1,210 @@
+//! The help texts. What can be said about a knob is said in its table entry; this lays it out.
+
+use std::fmt::Write;
+
+use crate::config::file::literal;
+use crate::config::knob::Group;
+use crate::config::knobs::KNOBS;
+use crate::config::{Config, Knob};
+
+/// `throng help`: the commands and where to read on.
+pub fn overview() -> String {
+    format!(
+        "\
+throng {version}: a WebSocket edge server
+
+Usage:
+  throng [serve] [--config FILE] [FLAGS]   run the server (the default command)
+  throng check-config FILE                 say what is wrong with a configuration file
+  throng help [COMMAND|FLAG]               more about a command or one flag
+  throng version                           print the version
+
+Examples:
+  throng                                   echo on ws://127.0.0.1:9000/echo
+  throng --listen :9000 --workers 2        reachable from elsewhere, two event loops
+  throng --config throng.toml --app echo   flags win over the file
+  throng check-config throng.toml          file:line:column of every problem
+  throng help max-message                  what a flag protects, and what it costs
+
+Read on:
+  throng serve --help                      every flag
+{EXIT_CODES}",
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// `throng serve --help`: every flag under its heading.
+pub fn serve() -> String {
+    let mut text = String::from(
+        "\
+Usage: throng [serve] [--config FILE] [FLAGS]
+
+Runs the server until SIGTERM or SIGINT. The first signal drains it, a second one ends it at once.
+
+Each flag has a key in the file: --max-message 1MiB is max_message = \"1MiB\". Flags win over the
+file, the file over the defaults. Sizes: 4096, 64KiB, 16MiB. Times: 500ms, 25s, 2m. A flag given
+twice counts once, the last time; --listen adds up.
+
+  --config FILE               Read this TOML file
+  --help, -h                  Print this text
+",
+    );
+    let defaults = Config::default();
+    for group in Group::ALL {
+        let _ = write!(text, "\n{}:\n", group.title());
+        for knob in KNOBS.iter().filter(|knob| knob.group == group) {
+            text.push_str(&entry(knob, &defaults));
+        }
+    }
+    text.push_str(
+        "
+Examples:
+  throng --listen 127.0.0.1:9000 --listen unix:/run/throng.sock
+  throng --max-message 16MiB --message-timeout 5m
+  throng --ping-interval 0 --deflate off
+
+More about a flag: throng help max-message
+",
+    );
+    text
+}
+
+/// `throng check-config --help`.
+pub fn check_config() -> String {
+    format!(
+        "\
+Usage: throng check-config [--json] [--strict] FILE
+
+Reads FILE as throng --config FILE would and reports every problem as file:line:column, with what
+to write instead. Nothing is started.
+
+  --json                      One JSON object: file, ok, problems
+  --strict                    Warnings fail, too
+  --help, -h                  Print this text
+
+Example:
+  throng check-config throng.toml && systemctl restart throng
+{EXIT_CODES}"
+    )
+}
+
+/// `throng help max-message`: one knob in full.
+pub fn knob(knob: &Knob) -> String {
+    format!(
+        "\
+{flag} {placeholder}
+
+{brief}
+
+  default   {default}
+  accepts   {accepts}
+  flag      {flag} {example}
+  file      {key} = {literal}
+
+{story}
+",
+        flag = knob.flag(),
+        placeholder = knob.placeholder(),
+        brief = wrap(&format!("{}.", knob.brief), 0, LINE_CHARS_MAX),
+        default = knob.show(&Config::default()),
+        accepts = knob.accepts(),
+        example = knob.example,
+        key = knob.key(),
+        literal = literal(&knob.kind, knob.example),
+        story = wrap(knob.story, 0, LINE_CHARS_MAX),
+    )
+}
+
+/// One flag in the list: the name left, the line about it right, the default at its end.
+fn entry(knob: &Knob, defaults: &Config) -> String {
+    let head = format!("  {} {}", knob.flag(), knob.placeholder());
+    // A no-break space keeps the default together on one line.
+    let body = format!("{} [default:\u{a0}{}]", knob.brief, knob.show(defaults));
+    let body = wrap(&body, COLUMN, LINE_CHARS_MAX).replace('\u{a0}', " ");
+    if head.len() + 2 > COLUMN {
+        format!("{head}\n{:COLUMN$}{body}\n", "")
+    } else {
+        format!("{head:COLUMN$}{body}\n")
+    }
+}
+
+/// Breaks at spaces so that no line exceeds `width`; lines after the first are indented.
+fn wrap(text: &str, indent: usize, width: usize) -> String {
+    let mut wrapped = String::new();
+    let mut column = indent;
+    for word in text.split([' ', '\n']) {
+        let chars = word.chars().count();
+        if column > indent && column + 1 + chars > width {
+            let _ = write!(wrapped, "\n{:indent$}", "");
+            column = indent;
+        } else if column > indent {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += chars;
+    }
+    wrapped
+}
+
+/// Where the descriptions begin.
+const COLUMN: usize = 30;
+/// Fits a terminal that is not maximised.
+const LINE_CHARS_MAX: usize = 100;
+
+/// Shared by the help of all commands; the README says the same.
+const EXIT_CODES: &str = "
+Exit codes:
+  0   done, or stopped by a signal after draining
+  1   could not start or go on: address in use, no permission
+  2   the command line or the configuration is wrong
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages() -> Vec<String> {
+        let knobs = KNOBS.iter().map(knob);
+        knobs.chain([overview(), serve(), check_config()]).collect()
+    }
+
+    #[test]
+    fn every_knob_has_one_entry_in_the_help() {
+        let text = serve();
+        for knob in KNOBS {
+            let start = format!("  {} ", knob.flag());
+            let entries = text.lines().filter(|line| line.starts_with(&start));
+            let entries: Vec<_> = entries.filter(|line| !line.contains("throng")).collect();
+            assert_eq!(entries.len(), 1, "{}", knob.name);
+            assert!(text.contains(&format!("[default: {}]", knob.show(&Config::default()))));
+        }
+    }
+
+    #[test]
+    fn groups_keep_the_order_of_the_table() {
+        let positions: Vec<_> = KNOBS.iter().map(|knob| knob.group as usize).collect();
+        assert!(positions.is_sorted(), "the table is sorted by heading");
+    }
+
+    #[test]
+    fn lines_fit_the_terminal() {
+        for page in pages() {
+            for line in page.lines() {
+                assert!(line.chars().count() <= LINE_CHARS_MAX, "{line}");
+                assert_eq!(line, line.trim_end(), "no blanks at the end of a line");
+            }
+            assert!(page.ends_with('\n') && !page.ends_with("\n\n"));
+        }
+    }
+
+    #[test]
+    fn wrapping_keeps_every_word() {
+        let text = "one two three four five six";
+        for width in 5..40 {
+            let wrapped = wrap(text, 0, width);
+            assert_eq!(wrapped.replace('\n', " "), text);
+            assert!(wrapped.lines().all(|line| line.len() <= width));
+        }
+    }
+}
