@@ -107,10 +107,13 @@ impl Inbound {
         input: &'b mut [u8],
         at: &mut usize,
     ) -> Result<Step<'b>, Violation> {
-        if self.unfinished.is_none()
-            && let Some((header, kind)) = whole_message(rules, &input[*at..])
-        {
-            return take_whole(&header, kind, input, at);
+        if self.unfinished.is_none() {
+            if let Some((header, kind)) = whole_message(rules, &input[*at..]) {
+                return take_whole(&header, kind, input, at);
+            }
+            if *at == input.len() {
+                return Ok(Step::Drained);
+            }
         }
         self.step_slowly(rules, link, codec, input, at)
     }

@@ -15,19 +15,21 @@ fn every_length_offset_and_phase_equals_the_definition() {
 }
 
 #[test]
-fn long_payloads_equal_the_definition() {
+fn the_vector_loop_equals_the_definition_at_every_alignment() {
     let bytes: Vec<u8> = (0..70_000_u32).map(|i| ((i * 151) >> 3) as u8).collect();
-    for len in [
-        1023, 1024, 1025, 4095, 16_384, 16_391, 65_535, 65_536, 69_999,
-    ] {
-        fuzzing::unmask(&bytes[1..=len], [0x80, 0x01, 0xFF, 0x7E], len);
+    let around_the_switch = VECTOR_BYTES_MIN - 1..VECTOR_BYTES_MIN + 2 * CHUNK_BYTES;
+    for len in around_the_switch.chain([4095, 16_384, 65_535, 69_900]) {
+        for offset in 0..2 * VECTOR_BYTES {
+            let piece = &bytes[offset..offset + len];
+            fuzzing::unmask(piece, [0x80, 0x01, 0xFF, 0x7E], len);
+        }
     }
 }
 
 #[test]
 fn one_high_bit_anywhere_is_seen() {
     let key = [0xA5, 0x5A, 0xC3, 0x3C];
-    for len in 1..=300 {
+    for len in (1..=300).chain([VECTOR_BYTES_MIN, 700]) {
         for place in 0..len {
             let mut text = vec![b'a'; len];
             text[place] = 0x80;
