@@ -1,1 +1,3 @@
 //! The black-box tests: one binary, the real server, clients we did not write.
+
+mod tidy;
