@@ -101,8 +101,8 @@ pub static KNOBS: &[Knob] = &[
         group: Group::Serving,
         kind: Kind::CountOrAuto(tally!(max_connections, 1, 16_000_000)),
         brief: "Connections in all workers together; beyond that, new ones are refused",
-        story: "auto is what the descriptor limit allows. If more are asked for than the limit \
-            allows, the start-up report names the limit and the command that raises it.",
+        story: "auto is what the descriptor limit and the memory allow. If more are asked for than \
+            a limit allows, the start-up report names it and the command that raises it.",
         example: "100000",
         also: &["connections", "max-clients", "limit"],
     },

@@ -34,7 +34,7 @@ pub struct Config {
     pub listen: Vec<Endpoint>,
     /// Event loops; `Auto` is one per core this process may use.
     pub workers: Count,
-    /// Connections in all workers together; `Auto` is what the descriptor limit allows.
+    /// Connections in all workers together; `Auto` is what descriptors and memory allow.
     pub max_connections: Count,
     /// What answers the messages.
     pub app: App,

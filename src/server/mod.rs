@@ -1,5 +1,12 @@
 //! The server: it alone knows everybody, and puts the parts together.
+//!
+//! ```text
+//!  Config, Facts (the machine) -> Plan (workers, connections, advice) -> run -> report
+//! ```
 
+pub mod facts;
+pub mod plan;
+pub mod report;
 pub mod run;
 
 pub use run::run;

@@ -1,0 +1,259 @@
+//! What will run, given what was asked for and what the machine allows.
+//!
+//! Pure: facts in, plan and advice out. A limit that does not fit never keeps the server from
+//! starting; it serves what fits, and says what is in the way and how to move it.
+
+use super::facts::Facts;
+use crate::config::{Config, Count};
+
+/// How many workers and connections there will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Event loops.
+    pub workers: usize,
+    /// Connections of all workers together.
+    pub connections_max: u64,
+    /// Connections one worker has descriptors for. The kernel does not spread connections evenly,
+    /// so this is the room there is and not a share of `connections_max`.
+    pub worker_connections_max: u64,
+    /// Finished handshakes the kernel will really hold per listener.
+    pub backlog: u64,
+    /// Memory of that many idle connections, kernel and server together.
+    pub memory_bytes: u64,
+    /// What is in the way, worst first.
+    pub advice: Vec<Advice>,
+}
+
+/// A limit in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// Which limit, its value, and what follows from it.
+    pub cause: String,
+    /// The command or setting that changes it.
+    pub cure: String,
+}
+
+impl Plan {
+    /// Fits the configuration to the machine.
+    pub fn new(config: &Config, facts: &Facts) -> Self {
+        let workers = match config.workers {
+            Count::Auto => facts.cores.len().max(1),
+            Count::Exactly(n) => n as usize,
+        };
+        let room = Room::new(config, facts, workers);
+        // What has to fit: the number that was asked for, or what every machine should manage.
+        let (wanted, connections_max) = match config.max_connections {
+            Count::Auto => (C10K, room.all.min(memory_room(facts))),
+            Count::Exactly(n) => (n.into(), room.all.min(n.into())),
+        };
+        let backlog = u64::from(config.backlog);
+        let mut plan = Self {
+            workers,
+            connections_max,
+            worker_connections_max: room.each.min(connections_max),
+            backlog: facts.somaxconn.map_or(backlog, |max| backlog.min(max)),
+            memory_bytes: connections_max * CONNECTION_BYTES,
+            advice: Vec::new(),
+        };
+        plan.check_descriptors(wanted, facts, &room);
+        plan.check_system_wide(wanted, facts);
+        plan.check_memory(wanted, facts);
+        plan.check_backlog(config);
+        plan.check_cores(facts);
+        plan
+    }
+
+    fn check_descriptors(&mut self, wanted: u64, facts: &Facts, room: &Room) {
+        let limit = facts.descriptors_max;
+        if wanted <= room.all {
+            return;
+        }
+        let tables = if facts.are_tables_parted {
+            self.workers
+        } else {
+            1
+        } as u64;
+        // A tenth more, because the kernel's hash gives some workers more than others.
+        let share = wanted.div_ceil(tables);
+        let spread = if tables > 1 { share / 10 } else { 0 };
+        let needed = share + spread + room.reserved;
+        let whose = if tables > 1 {
+            "per worker"
+        } else {
+            "for all workers"
+        };
+        let mut cure = raise_descriptors(needed, facts.nr_open);
+        let usable = limit.saturating_sub(room.reserved);
+        if facts.are_tables_parted && usable > 0 && wanted.div_ceil(usable) <= WORKERS_MAX {
+            // Each worker brings a table: a way out for those who may not raise the limit.
+            cure += &format!("; or --workers {}", wanted.div_ceil(usable));
+        }
+        self.advise(
+            format!(
+                "{wanted} connections need {needed} descriptors {whose}, the limit is {limit}: \
+                 serving up to {}",
+                self.connections_max
+            ),
+            cure,
+        );
+    }
+
+    /// Limits that all processes of the machine share.
+    fn check_system_wide(&mut self, wanted: u64, facts: &Facts) {
+        let limits = [
+            (
+                facts.file_max,
+                "fs.file-max",
+                "open files of the whole system",
+            ),
+            (
+                facts.epoll_watches_max,
+                "fs.epoll.max_user_watches",
+                "sockets one user may wait for",
+            ),
+            (
+                facts.conntrack_max,
+                "net.netfilter.nf_conntrack_max",
+                "connections the firewall can track",
+            ),
+        ];
+        for (limit, name, meaning) in limits {
+            if let Some(limit) = limit.filter(|limit| *limit < wanted) {
+                // Half as much again: others open files, too, and clients may be on this machine.
+                let enough = wanted + wanted / 2;
+                self.advise(
+                    format!("{name} is {limit} ({meaning}), below {wanted} connections"),
+                    format!("sysctl -w {name}={enough}"),
+                );
+            }
+        }
+    }
+
+    fn check_memory(&mut self, wanted: u64, facts: &Facts) {
+        let needed = wanted * CONNECTION_BYTES;
+        let Some(memory) = facts.memory_bytes().filter(|bytes| *bytes < needed) else {
+            return;
+        };
+        self.advise(
+            format!(
+                "{wanted} idle connections take about {}, there are {}",
+                mebibytes(needed),
+                mebibytes(memory)
+            ),
+            format!("--max-connections {}", memory_room(facts)),
+        );
+    }
+
+    fn check_backlog(&mut self, config: &Config) {
+        let asked = u64::from(config.backlog);
+        if self.backlog < asked {
+            self.advise(
+                format!(
+                    "net.core.somaxconn lowers the backlog from {asked} to {}: a storm of new \
+                     connections loses some",
+                    self.backlog
+                ),
+                format!("sysctl -w net.core.somaxconn={asked}"),
+            );
+        }
+    }
+
+    fn check_cores(&mut self, facts: &Facts) {
+        let cores = facts.cores.len();
+        if self.workers > 1 && !facts.are_tables_parted {
+            self.advise(
+                "descriptor tables cannot be parted here: the descriptor limit counts for all \
+                 workers together"
+                    .to_owned(),
+                "allow unshare or close_range in the seccomp profile".to_owned(),
+            );
+        }
+        if self.workers > cores {
+            self.advise(
+                format!("{} workers share {cores} cores", self.workers),
+                format!("--workers {cores}"),
+            );
+        }
+    }
+
+    fn advise(&mut self, cause: String, cure: String) {
+        self.advice.push(Advice { cause, cure });
+    }
+}
+
+/// Descriptors left for connections.
+struct Room {
+    /// Descriptors of a table that are not connections.
+    reserved: u64,
+    /// Connections per worker.
+    each: u64,
+    /// Connections of all workers.
+    all: u64,
+}
+
+impl Room {
+    fn new(config: &Config, facts: &Facts, workers: usize) -> Self {
+        // A parted table starts as a copy of everybody's, so each holds all polls and wakers.
+        let reserved = TABLE_RESERVED
+            + WORKER_DESCRIPTORS * workers as u64
+            + ENDPOINT_DESCRIPTORS * config.listen.len() as u64;
+        let each = facts.descriptors_max.saturating_sub(reserved);
+        let tables = if facts.are_tables_parted { workers } else { 1 };
+        Self {
+            reserved,
+            each,
+            all: each.saturating_mul(tables as u64).min(CONNECTIONS_MAX),
+        }
+    }
+}
+
+/// Idle connections there is memory for.
+fn memory_room(facts: &Facts) -> u64 {
+    let bytes = facts.memory_bytes().unwrap_or(u64::MAX);
+    bytes / CONNECTION_BYTES
+}
+
+/// The commands that lift the descriptor limit, in the order in which they work.
+fn raise_descriptors(needed: u64, nr_open: Option<u64>) -> String {
+    // `ulimit` fails above fs.nr_open, which is why so many recipes end at 1 048 576.
+    let first = match nr_open {
+        Some(max) if max < needed => {
+            format!(
+                "sysctl -w fs.nr_open={} first; then ",
+                needed.next_power_of_two()
+            )
+        }
+        _ => String::new(),
+    };
+    format!(
+        "{first}ulimit -n {needed} as root before starting, or LimitNOFILE={needed} in the unit"
+    )
+}
+
+/// Bytes rounded to MiB, for people.
+pub(super) fn mebibytes(bytes: u64) -> String {
+    match bytes >> 20 {
+        mib @ 0..10_240 => format!("{mib} MiB"),
+        mib => format!("{} GiB", mib >> 10),
+    }
+}
+
+/// An idle TCP connection in the kernel (socket, inode, file, dentry, epoll item: about 3 970 on
+/// Linux 6), and its entry in our slab with the share of the tables around it.
+const CONNECTION_BYTES: u64 = 3_970 + 80;
+/// Standard streams, signals, the log, files opened for a moment.
+const TABLE_RESERVED: u64 = 32;
+/// A poll, a waker and their duplicates.
+const WORKER_DESCRIPTORS: u64 = 4;
+/// The claim and the listener.
+const ENDPOINT_DESCRIPTORS: u64 = 2;
+/// What a machine should manage; less is worth a word even if nobody asked for more.
+const C10K: u64 = 10_000;
+/// The largest value of `--max-connections`. Containers often have a descriptor limit of 2^30,
+/// which says nothing about what they can hold.
+const CONNECTIONS_MAX: u64 = 16_000_000;
+/// The largest value of `--workers`.
+const WORKERS_MAX: u64 = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! Machines generous and tight.
+
+use super::*;
+
+fn generous() -> Facts {
+    Facts {
+        cores: vec![0, 1],
+        are_tables_parted: true,
+        descriptors_max: 1 << 20,
+        nr_open: Some(1 << 20),
+        file_max: Some(u64::MAX),
+        somaxconn: Some(4096),
+        epoll_watches_max: Some(5_000_000),
+        conntrack_max: None,
+        memory_available_bytes: Some(24 << 30),
+        memory_limit_bytes: None,
+    }
+}
+
+fn asking(connections: u32) -> Config {
+    Config {
+        max_connections: Count::Exactly(connections),
+        ..Config::default()
+    }
+}
+
+/// The only piece of advice.
+fn advice(config: &Config, facts: &Facts) -> (String, String) {
+    let plan = Plan::new(config, facts);
+    assert_eq!(plan.advice.len(), 1, "{:#?}", plan.advice);
+    let Advice { cause, cure } = plan.advice[0].clone();
+    (cause, cure)
+}
+
+#[test]
+fn a_generous_machine_needs_no_advice() {
+    let plan = Plan::new(&Config::default(), &generous());
+    assert_eq!(plan.workers, 2);
+    assert_eq!(plan.connections_max, 2 * ((1 << 20) - 32 - 8 - 2));
+    assert_eq!(plan.worker_connections_max, (1 << 20) - 32 - 8 - 2);
+    assert_eq!(plan.backlog, 4096);
+    assert_eq!(plan.advice, []);
+}
+
+#[test]
+fn what_was_asked_for_is_the_ceiling() {
+    let plan = Plan::new(&asking(10_000), &generous());
+    assert_eq!(plan.connections_max, 10_000);
+    assert_eq!(
+        plan.worker_connections_max, 10_000,
+        "the kernel may give one worker all of them"
+    );
+    assert_eq!(plan.memory_bytes, 40_500_000);
+}
+
+#[test]
+fn too_few_descriptors_name_limit_and_commands() {
+    let facts = Facts {
+        descriptors_max: 20_000,
+        ..generous()
+    };
+    let plan = Plan::new(&asking(1_000_000), &facts);
+    assert_eq!(plan.connections_max, 39_916);
+    let (cause, cure) = advice(&asking(1_000_000), &facts);
+    assert_eq!(
+        cause,
+        "1000000 connections need 550042 descriptors per worker, the limit is 20000: serving up \
+         to 39916"
+    );
+    assert_eq!(
+        cure,
+        "ulimit -n 550042 as root before starting, or LimitNOFILE=550042 in the unit; or \
+         --workers 51"
+    );
+}
+
+#[test]
+fn the_ceiling_of_the_ceiling_comes_first() {
+    let facts = Facts {
+        are_tables_parted: false,
+        cores: vec![0],
+        ..generous()
+    };
+    let (cause, cure) = advice(&asking(1_100_000), &facts);
+    assert!(
+        cause.contains("need 1100038 descriptors for all workers"),
+        "{cause}"
+    );
+    assert!(cure.starts_with("sysctl -w fs.nr_open=2097152 first; then ulimit -n 1100038"));
+    assert!(
+        !cure.contains("--workers"),
+        "more workers do not bring more tables"
+    );
+}
+
+#[test]
+fn a_limit_below_c10k_is_mentioned_unasked() {
+    let facts = Facts {
+        descriptors_max: 1024,
+        ..generous()
+    };
+    let (cause, _) = advice(&Config::default(), &facts);
+    assert!(
+        cause.starts_with("10000 connections need 5542 descriptors per worker"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn fewer_descriptors_than_we_need_ourselves() {
+    let facts = Facts {
+        descriptors_max: 16,
+        ..generous()
+    };
+    let plan = Plan::new(&Config::default(), &facts);
+    assert_eq!(plan.connections_max, 0);
+    assert_eq!(plan.advice.len(), 1);
+}
+
+#[test]
+fn an_unlimited_machine_does_not_overflow() {
+    let facts = Facts {
+        descriptors_max: u64::MAX,
+        ..generous()
+    };
+    let plan = Plan::new(&asking(16_000_000), &facts);
+    assert_eq!(plan.connections_max, 16_000_000);
+    let auto = |facts: &Facts| Plan::new(&Config::default(), facts).connections_max;
+    assert_eq!(auto(&facts), (24 << 30) / CONNECTION_BYTES);
+    let hidden = Facts {
+        memory_available_bytes: None,
+        ..facts
+    };
+    assert_eq!(auto(&hidden), CONNECTIONS_MAX);
+}
+
+#[test]
+fn the_kernels_backlog_is_the_one_that_counts() {
+    let config = Config {
+        backlog: 16_384,
+        ..Config::default()
+    };
+    assert_eq!(Plan::new(&config, &generous()).backlog, 4096);
+    let (cause, cure) = advice(&config, &generous());
+    assert!(cause.contains("from 16384 to 4096"), "{cause}");
+    assert_eq!(cure, "sysctl -w net.core.somaxconn=16384");
+    let hidden = Facts {
+        somaxconn: None,
+        ..generous()
+    };
+    assert_eq!(
+        Plan::new(&config, &hidden).advice,
+        [],
+        "what is hidden is not judged"
+    );
+}
+
+#[test]
+fn memory_is_planned() {
+    let facts = Facts {
+        memory_limit_bytes: Some(1 << 30),
+        ..generous()
+    };
+    let (cause, cure) = advice(&asking(1_000_000), &facts);
+    assert_eq!(
+        cause,
+        "1000000 idle connections take about 3862 MiB, there are 1024 MiB"
+    );
+    assert_eq!(cure, "--max-connections 265121");
+}
+
+#[test]
+fn system_wide_limits_are_compared() {
+    let facts = Facts {
+        conntrack_max: Some(262_144),
+        file_max: Some(400_000),
+        epoll_watches_max: Some(100_000),
+        ..generous()
+    };
+    let plan = Plan::new(&asking(1_000_000), &facts);
+    let cures: Vec<_> = plan
+        .advice
+        .iter()
+        .map(|advice| advice.cure.as_str())
+        .collect();
+    assert_eq!(
+        cures,
+        [
+            "sysctl -w fs.file-max=1500000",
+            "sysctl -w fs.epoll.max_user_watches=1500000",
+            "sysctl -w net.netfilter.nf_conntrack_max=1500000",
+        ]
+    );
+}
+
+#[test]
+fn workers_without_cores_or_tables() {
+    let config = Config {
+        workers: Count::Exactly(4),
+        ..Config::default()
+    };
+    let (cause, cure) = advice(&config, &generous());
+    assert_eq!(
+        (cause.as_str(), cure.as_str()),
+        ("4 workers share 2 cores", "--workers 2")
+    );
+    let facts = Facts {
+        are_tables_parted: false,
+        ..generous()
+    };
+    let (cause, _) = advice(&Config::default(), &facts);
+    assert!(
+        cause.starts_with("descriptor tables cannot be parted"),
+        "{cause}"
+    );
+}

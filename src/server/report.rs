@@ -1,0 +1,205 @@
+//! What the server says when it starts: where it is, what it has, what is in the way.
+//!
+//! A pure function, so that its wording is tested; `run` prints it once the listeners are open.
+
+use std::fmt::Write;
+
+use super::facts::Facts;
+use super::plan::{Plan, mebibytes};
+use crate::config::quantity::show_duration;
+use crate::config::{App, Config};
+use crate::sys::Address;
+
+/// The start-up report for listeners that are open at `bound` (ports resolved).
+pub fn startup(config: &Config, facts: &Facts, plan: &Plan, bound: &[Address]) -> String {
+    let App::Echo = config.app;
+    let mut text = format!("throng {}, echo\n", env!("CARGO_PKG_VERSION"));
+    for (index, address) in bound.iter().enumerate() {
+        let label = if index == 0 { "listening" } else { "" };
+        line(&mut text, label, &url(address, ECHO_PATH));
+    }
+    line(&mut text, "workers", &workers(config, facts, plan));
+    line(&mut text, "connections", &connections(facts, plan));
+    line(&mut text, "memory", &memory(facts, plan));
+    line(&mut text, "backlog", &plan.backlog.to_string());
+    line(&mut text, "to stop", &stopping(config.drain_ms));
+    match plan.advice.len() {
+        0 => {}
+        1 => text.push_str("\nOne limit is in the way:\n"),
+        n => {
+            let _ = writeln!(text, "\n{n} limits are in the way:");
+        }
+    }
+    for advice in &plan.advice {
+        let _ = writeln!(text, "  {}\n    -> {}", advice.cause, advice.cure);
+    }
+    text
+}
+
+fn line(text: &mut String, label: &str, value: &str) {
+    let _ = writeln!(text, "  {label:12} {value}");
+}
+
+/// What a client is given to connect to.
+fn url(address: &Address, path: &str) -> String {
+    match address {
+        Address::Tcp(address) if address.ip().is_unspecified() => {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            format!("ws://{address}{path} (every {family} address)")
+        }
+        Address::Tcp(address) => format!("ws://{address}{path}"),
+        Address::Unix(socket) => format!("{path} over unix:{}", socket.display()),
+    }
+}
+
+fn workers(config: &Config, facts: &Facts, plan: &Plan) -> String {
+    let cores: Vec<_> = facts.cores.iter().map(usize::to_string).collect();
+    let mut text = match cores.len() {
+        1 => format!("{} on core {}", plan.workers, cores[0]),
+        // A list of a hundred cores helps nobody.
+        2..=16 => format!("{} on cores {}", plan.workers, cores.join(" ")),
+        n => format!("{} on {n} cores", plan.workers),
+    };
+    text.push_str(if config.pin_cores {
+        ", pinned"
+    } else {
+        ", not pinned"
+    });
+    text
+}
+
+fn connections(facts: &Facts, plan: &Plan) -> String {
+    let (each, all) = (facts.descriptors_max, plan.connections_max);
+    if facts.are_tables_parted {
+        format!("up to {all}; {each} descriptors per worker")
+    } else {
+        format!("up to {all}; {each} descriptors for all workers")
+    }
+}
+
+fn memory(facts: &Facts, plan: &Plan) -> String {
+    let needed = mebibytes(plan.memory_bytes);
+    match facts.memory_bytes() {
+        Some(bytes) => format!(
+            "{} available; all idle connections: {needed}",
+            mebibytes(bytes)
+        ),
+        None => format!("all idle connections: {needed}"),
+    }
+}
+
+fn stopping(drain_ms: u32) -> String {
+    match drain_ms {
+        0 => "Ctrl-C or SIGTERM".to_owned(),
+        ms => format!(
+            "Ctrl-C or SIGTERM closes everybody within {}, a second one at once",
+            show_duration(ms.into())
+        ),
+    }
+}
+
+/// Where the echo application answers.
+const ECHO_PATH: &str = "/echo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Count;
+
+    fn facts() -> Facts {
+        Facts {
+            cores: vec![0, 1],
+            are_tables_parted: true,
+            descriptors_max: 20_000,
+            nr_open: Some(1 << 20),
+            file_max: None,
+            somaxconn: Some(4096),
+            epoll_watches_max: None,
+            conntrack_max: None,
+            memory_available_bytes: Some(20 << 30),
+            memory_limit_bytes: None,
+        }
+    }
+
+    fn report(config: &Config, facts: &Facts, bound: &[&str]) -> String {
+        let bound: Vec<Address> = bound.iter().map(|text| text.parse().unwrap()).collect();
+        startup(config, facts, &Plan::new(config, facts), &bound)
+    }
+
+    #[test]
+    fn a_plain_start() {
+        let text = report(&Config::default(), &facts(), &["127.0.0.1:9000"]);
+        let expected = format!(
+            "\
+throng {}, echo
+  listening    ws://127.0.0.1:9000/echo
+  workers      2 on cores 0 1, pinned
+  connections  up to 39916; 20000 descriptors per worker
+  memory       20 GiB available; all idle connections: 154 MiB
+  backlog      4096
+  to stop      Ctrl-C or SIGTERM closes everybody within 10s, a second one at once
+",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn limits_in_the_way_come_with_their_cure() {
+        let config = Config {
+            max_connections: Count::Exactly(1_000_000),
+            backlog: 8192,
+            ..Config::default()
+        };
+        let text = report(&config, &facts(), &["127.0.0.1:9000"]);
+        assert!(text.contains("\n2 limits are in the way:\n"), "{text}");
+        assert!(text.contains("\n    -> ulimit -n 550042 as root"), "{text}");
+        assert!(
+            text.contains("\n    -> sysctl -w net.core.somaxconn=8192\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_address_is_one_to_connect_to() {
+        let bound = [
+            "0.0.0.0:9000",
+            "[::]:9000",
+            "[::1]:1",
+            "unix:/run/throng.sock",
+        ];
+        let text = report(&Config::default(), &facts(), &bound);
+        for url in [
+            "  listening    ws://0.0.0.0:9000/echo (every IPv4 address)\n",
+            "               ws://[::]:9000/echo (every IPv6 address)\n",
+            "               ws://[::1]:1/echo\n",
+            "               /echo over unix:/run/throng.sock\n",
+        ] {
+            assert!(text.contains(url), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shared_table_and_a_hidden_memory_are_said() {
+        let facts = Facts {
+            cores: vec![5],
+            are_tables_parted: false,
+            memory_available_bytes: None,
+            ..facts()
+        };
+        let config = Config {
+            drain_ms: 0,
+            pin_cores: false,
+            ..Config::default()
+        };
+        let text = report(&config, &facts, &["127.0.0.1:1"]);
+        for part in [
+            "1 on core 5, not pinned\n",
+            "20000 descriptors for all workers\n",
+            "memory       all idle connections: ",
+            "to stop      Ctrl-C or SIGTERM\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
