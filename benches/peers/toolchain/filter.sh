@@ -1,0 +1,19 @@
+# Runs $compiler with the arguments of uWebSockets' makefile, less OpenSSL and libuv: without
+# them uSockets builds its plain sockets and its own epoll loop, the shape its authors measure.
+# Adds what the authors' own build adds (tuning for a recent CPU); AVX2 and not `native`,
+# because valgrind, which counts the instructions, knows no AVX-512.
+rest=$#
+while [ "$rest" -gt 0 ]; do
+    argument=$1
+    shift
+    rest=$((rest - 1))
+    case $argument in
+        -DLIBUS_USE_OPENSSL) set -- "$@" -DLIBUS_NO_SSL ;;
+        -DLIBUS_USE_LIBUV | -luv) ;;
+        *) set -- "$@" "$argument" ;;
+    esac
+done
+case $(uname -m) in
+    x86_64) set -- -march=x86-64-v3 "$@" ;;
+esac
+exec "$compiler" "$@"
