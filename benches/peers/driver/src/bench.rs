@@ -1,0 +1,369 @@
+//! The rounds: who runs when, what is noted, and the warnings without which a figure would be
+//! taken for more than it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::load::Load;
+use crate::options::{Mode, Options};
+use crate::server::{Contestant, Server};
+use crate::sheet::Sheet;
+use crate::usage::{Spent, Usage, resident_bytes};
+use crate::{handshake, instructions, sys, syscalls};
+
+/// Before anything is counted: buffers grow to size, branches are learnt.
+const WARMUP: Duration = Duration::from_millis(500);
+/// Below this the server waited for the client, and its rate is the client's.
+const BUSY_MIN: f64 = 0.95;
+/// Above this other processes had so much of the core that caches were theirs too.
+const STARVED_MAX: f64 = 0.05;
+/// Descriptors the driver needs besides its connections.
+const FILES_SPARE: usize = 64;
+/// Time for a server to release what opening connections needed.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// Measures everything that was asked for and writes the results.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let contestants = contestants(options)?;
+    let names = contestants
+        .iter()
+        .map(|contestant| contestant.name.clone())
+        .collect();
+    let mut sheet = Sheet::new(names, options.baseline.clone());
+    prepare(options)?;
+    let _preference = options.prefer.then(Preference::take).transpose()?;
+    println!(
+        "about {} s of load on two cores",
+        expected_secs(options, contestants.len())
+    );
+    for &mode in &options.modes {
+        for round in 1..=rounds(mode, options) {
+            for contestant in &contestants {
+                let bench = Bench {
+                    options,
+                    contestant,
+                    round,
+                };
+                let measured = match mode {
+                    Mode::Echo => bench.echo(&mut sheet),
+                    Mode::Idle => bench.idle(&mut sheet),
+                    Mode::Handshake => bench.handshake(&mut sheet),
+                    Mode::Syscalls => bench.syscalls(&mut sheet),
+                    Mode::Instructions => bench.instructions(&mut sheet),
+                };
+                // One contestant that fails must not cost the others their round.
+                if let Err(error) = measured {
+                    println!("{}: {mode:?} failed: {error:#}", contestant.name);
+                }
+            }
+        }
+    }
+    write_results(&sheet, &options.results)
+}
+
+/// One contestant in one round.
+struct Bench<'a> {
+    options: &'a Options,
+    contestant: &'a Contestant,
+    round: usize,
+}
+
+impl Bench<'_> {
+    /// Starts the server on its core and moves the driver to its own.
+    fn start(&self) -> Result<Server> {
+        let server = Server::start(self.contestant, &[], self.options.server_core)?;
+        sys::pin_to(self.options.client_core)?;
+        Ok(server)
+    }
+
+    fn note(&self, sheet: &mut Sheet, label: &str, decimals: usize, figure: f64) {
+        sheet.note(label, decimals, &self.contestant.name, figure);
+    }
+
+    fn echo(&self, sheet: &mut Sheet) -> Result<()> {
+        for &size in &self.options.sizes {
+            let server = self.start()?;
+            let (connections, text) = (self.options.connections, self.options.text);
+            let mut load = Load::open(server.address, connections, size, text)?;
+            load.run_for(WARMUP)?;
+            let before = Usage::of(server.pid())?;
+            let messages = load.run_for(self.options.duration)? as f64;
+            let spent = before.until(&Usage::of(server.pid())?);
+            let rate = messages * 1e9 / spent.wall_ns;
+            self.say(&format!("{size} B: {rate:.0} messages/s"), &spent);
+            self.note(sheet, &format!("{size} B: messages/s"), 0, rate);
+            self.note(
+                sheet,
+                &format!("{size} B: user ns/message"),
+                0,
+                spent.user_ns / messages,
+            );
+            self.note(
+                sheet,
+                &format!("{size} B: system ns/message"),
+                0,
+                spent.system_ns / messages,
+            );
+            self.note(
+                sheet,
+                &format!("{size} B: CPU ns/message"),
+                0,
+                spent.total_ns / messages,
+            );
+            self.note(
+                sheet,
+                &format!("{size} B: server busy %"),
+                0,
+                spent.busy() * 100.0,
+            );
+        }
+        Ok(())
+    }
+
+    fn idle(&self, sheet: &mut Sheet) -> Result<()> {
+        let server = self.start()?;
+        // What the first connections bring in (code, buffers, the allocator's first pages) is
+        // not the price of a connection.
+        let mut first = Load::open(server.address, 16, IDLE_PAYLOAD, self.options.text)?;
+        first.run_count(1000)?;
+        let before = resident_bytes(server.pid())?;
+        let count = self.options.idle_connections;
+        let mut load = Load::open(server.address, count, IDLE_PAYLOAD, self.options.text)?;
+        load.run_count(count as u64)?;
+        std::thread::sleep(SETTLE);
+        let grown = resident_bytes(server.pid())?.saturating_sub(before);
+        let per_connection = grown as f64 / count as f64;
+        println!(
+            "round {} {}: {per_connection:.0} bytes/idle connection",
+            self.round, self.contestant.name
+        );
+        self.note(sheet, "resident bytes/idle connection", 0, per_connection);
+        Ok(())
+    }
+
+    fn handshake(&self, sheet: &mut Sheet) -> Result<()> {
+        let server = self.start()?;
+        let (in_flight, close) = (self.options.in_flight, self.options.close);
+        let mut storm = handshake::Storm::new(server.address, in_flight, close);
+        storm.run_for(WARMUP)?;
+        let before = Usage::of(server.pid())?;
+        let upgrades = storm.run_for(self.options.duration)? as f64;
+        let spent = before.until(&Usage::of(server.pid())?);
+        storm.finish()?;
+        let per_core = upgrades * 1e9 / spent.total_ns;
+        self.say(
+            &format!("{per_core:.0} handshakes/s per server core"),
+            &spent,
+        );
+        self.note(sheet, "handshakes/s per server core", 0, per_core);
+        self.note(
+            sheet,
+            "handshakes/s seen",
+            0,
+            upgrades * 1e9 / spent.wall_ns,
+        );
+        self.note(
+            sheet,
+            "user us/handshake",
+            2,
+            spent.user_ns / 1e3 / upgrades,
+        );
+        self.note(
+            sheet,
+            "system us/handshake",
+            2,
+            spent.system_ns / 1e3 / upgrades,
+        );
+        self.note(
+            sheet,
+            "CPU us/handshake",
+            2,
+            spent.total_ns / 1e3 / upgrades,
+        );
+        Ok(())
+    }
+
+    fn syscalls(&self, sheet: &mut Sheet) -> Result<()> {
+        let (name, text) = (&self.contestant.name, self.options.text);
+        for &size in &self.options.sizes {
+            let server = self.start()?;
+            let mut load = Load::open(server.address, self.options.connections, size, text)?;
+            load.run_count(syscalls::MESSAGES)?;
+            let counted = syscalls::count(server.pid(), || load.run_count(syscalls::MESSAGES))?;
+            println!("{name}, {size} B: {}", counted.per(syscalls::MESSAGES));
+            let calls = counted.total() as f64 / syscalls::MESSAGES as f64;
+            self.note(sheet, &format!("{size} B: syscalls/message"), 3, calls);
+        }
+        let server = self.start()?;
+        let (in_flight, close) = (self.options.in_flight, self.options.close);
+        let mut storm = handshake::Storm::new(server.address, in_flight, close);
+        storm.run_count(syscalls::HANDSHAKES)?;
+        let counted = syscalls::count(server.pid(), || storm.run_count(syscalls::HANDSHAKES))?;
+        println!("{name}, handshake: {}", counted.per(syscalls::HANDSHAKES));
+        let calls = counted.total() as f64 / syscalls::HANDSHAKES as f64;
+        self.note(sheet, "syscalls/handshake", 2, calls);
+        Ok(())
+    }
+
+    fn instructions(&self, sheet: &mut Sheet) -> Result<()> {
+        for &size in &self.options.sizes {
+            let per_message = instructions::per_message(self.options, self.contestant, size)?;
+            println!(
+                "{}, {size} B: {per_message:.0} instructions/message",
+                self.contestant.name
+            );
+            self.note(
+                sheet,
+                &format!("{size} B: user instructions/message"),
+                0,
+                per_message,
+            );
+        }
+        Ok(())
+    }
+
+    /// One line for each run, with what makes it less than it seems.
+    fn say(&self, what: &str, spent: &Spent) {
+        let (busy, starved) = (spent.busy(), spent.starved());
+        let mut line = format!(
+            "round {} {}: {what}, server {:.0} % busy",
+            self.round,
+            self.contestant.name,
+            busy * 100.0
+        );
+        if busy < BUSY_MIN {
+            line.push_str(" (WARNING: it waited for the client; the rate is the client's)");
+        }
+        if starved > STARVED_MAX {
+            line.push_str(&format!(
+                " (noise: others had its core {:.0} % of the time)",
+                starved * 100.0
+            ));
+        }
+        if !spent.is_long_enough() {
+            line.push_str(" (short: the user/system split is coarse)");
+        }
+        println!("{line}");
+    }
+}
+
+/// The peers built beside the driver, the product, and what `--server` adds; less what is not
+/// wanted or not there.
+fn contestants(options: &Options) -> Result<Vec<Contestant>> {
+    let here = std::env::current_exe()?;
+    let here = here.parent().context("the driver has no directory")?;
+    let peer = |name: &str, program: &str| Contestant {
+        name: name.to_owned(),
+        command: vec![
+            here.join(program).display().to_string(),
+            "--port".into(),
+            "PORT".into(),
+        ],
+    };
+    let product = "throng=target/release/throng serve --listen 127.0.0.1:PORT --workers 1";
+    let mut all = vec![
+        peer("uws", "uws"),
+        Contestant::parse(product)?,
+        peer("floor", "floor"),
+        peer("fastwebsockets", "peer-fastwebsockets"),
+        peer("tungstenite", "peer-tungstenite"),
+    ];
+    all.extend(options.servers.iter().cloned());
+    if !options.only.is_empty() {
+        all.retain(|contestant| options.only.contains(&contestant.name));
+    }
+    all.retain(|contestant| {
+        let exists = contestant.exists();
+        if !exists {
+            println!(
+                "skipped: {} is not built ({})",
+                contestant.name, contestant.command[0]
+            );
+        }
+        exists
+    });
+    ensure!(!all.is_empty(), "nobody to measure");
+    Ok(all)
+}
+
+/// Claims what the measurement needs from the machine, or says what is missing.
+fn prepare(options: &Options) -> Result<()> {
+    let cores = sys::allowed_cores()?;
+    for core in [options.server_core, options.client_core] {
+        ensure!(
+            cores.contains(&core),
+            "core {core} is not available; these are: {cores:?}"
+        );
+    }
+    let files = sys::raise_files_limit()?;
+    let needed = options.idle_connections + FILES_SPARE;
+    if options.modes.contains(&Mode::Idle) {
+        ensure!(
+            files >= needed,
+            "`ulimit -Hn` is {files}, {needed} are needed: use --idle-connections"
+        );
+    }
+    Ok(())
+}
+
+/// Precedence over the rest of the machine, given back when it goes.
+struct Preference;
+
+impl Preference {
+    fn take() -> Result<Self> {
+        sys::set_niceness(-15).context("--prefer needs root")?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Preference {
+    fn drop(&mut self) {
+        sys::set_niceness(0).ok();
+    }
+}
+
+fn rounds(mode: Mode, options: &Options) -> usize {
+    match mode {
+        Mode::Echo | Mode::Handshake => options.rounds,
+        // Counts and sizes repeat to a per cent.
+        Mode::Idle | Mode::Syscalls | Mode::Instructions => 1,
+    }
+}
+
+fn expected_secs(options: &Options, contestants: usize) -> u64 {
+    let timed = (WARMUP + options.duration).as_secs_f64() + 0.2;
+    let sizes = options.sizes.len() as f64;
+    let once = |mode: &Mode| match mode {
+        Mode::Echo => sizes * timed,
+        Mode::Handshake => timed,
+        Mode::Idle => 5.0,
+        Mode::Syscalls => (sizes + 1.0) * 4.0,
+        Mode::Instructions => sizes * 12.0,
+    };
+    let all = options
+        .modes
+        .iter()
+        .map(|mode| once(mode) * rounds(*mode, options) as f64);
+    (all.sum::<f64>() * contestants as f64).ceil() as u64
+}
+
+fn write_results(sheet: &Sheet, directory: &Path) -> Result<()> {
+    let table = sheet.to_markdown();
+    print!("\n{table}");
+    fs::create_dir_all(directory)?;
+    let paths: [PathBuf; 2] = [directory.join("results.md"), directory.join("results.json")];
+    fs::write(&paths[0], table)?;
+    fs::write(&paths[1], sheet.to_json())?;
+    println!(
+        "\nwritten: {} and {}",
+        paths[0].display(),
+        paths[1].display()
+    );
+    Ok(())
+}
+
+/// What an idle connection said before it fell silent.
+const IDLE_PAYLOAD: usize = 20;
