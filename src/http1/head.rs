@@ -110,7 +110,7 @@ impl<'b> Iterator for Headers<'b> {
 /// Parses the request head at the start of `bytes`.
 ///
 /// `None` asks for more bytes. `scanned` is where the search for the end resumes: 0 for a new head,
-/// then whatever the last call left there. On success also says how many bytes the head took; what
+/// then what the last call left there (or how many bytes it was given, which is the same or more). On success also says how many bytes the head took; what
 /// follows them is the peer's next words and was not looked at.
 pub fn parse_head<'b>(
     bytes: &'b [u8],

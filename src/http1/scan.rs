@@ -24,6 +24,10 @@ pub(super) fn find_end(
 ) -> Result<Option<Extent>, HeadError> {
     let window = &bytes[..bytes.len().min(head_bytes_max)];
     let mut at = (*scanned).min(window.len());
+    // A caller that only remembers how many bytes it had may have stopped between CR and LF.
+    if at > 0 && window[at - 1] == b'\r' {
+        at -= 1;
+    }
     while let Some(&byte) = window.get(at) {
         match byte {
             b'\r' => match window.get(at + 1) {
