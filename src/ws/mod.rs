@@ -5,6 +5,7 @@
 
 pub mod close;
 pub mod deflate;
+pub mod extension;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,0 +1,71 @@
+//! What a connection keeps for its compression: the text its windows still reach.
+
+use super::Agreed;
+
+/// The compression state of one connection.
+#[derive(Debug, Default)]
+pub struct Compression {
+    /// `None` without the extension.
+    pub agreed: Option<Agreed>,
+    histories: Option<Box<Histories>>,
+}
+
+const _: () = assert!(size_of::<Compression>() == 16);
+
+impl Compression {
+    /// The state of a connection that has just agreed on this.
+    pub const fn new(agreed: Option<Agreed>) -> Self {
+        Self {
+            agreed,
+            histories: None,
+        }
+    }
+
+    /// Bytes of memory held beside the struct itself.
+    pub fn held_bytes(&self) -> usize {
+        self.histories.as_ref().map_or(0, |histories| {
+            size_of::<Histories>() + histories.sent.0.capacity() + histories.received.0.capacity()
+        })
+    }
+
+    /// The text that was sent compressed.
+    pub(super) fn sent(&mut self) -> &mut History {
+        &mut self.histories.get_or_insert_default().sent
+    }
+
+    /// The text that was received compressed.
+    pub(super) fn received(&mut self) -> &mut History {
+        &mut self.histories.get_or_insert_default().received
+    }
+}
+
+#[derive(Debug, Default)]
+struct Histories {
+    sent: History,
+    received: History,
+}
+
+/// The last text of one direction, never more than its window.
+#[derive(Debug, Default)]
+pub(super) struct History(Vec<u8>);
+
+impl History {
+    pub(super) fn text(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Appends `text` and forgets what the window no longer reaches.
+    ///
+    /// A ring would save the move, but not its copy: a dictionary is handed over in one piece.
+    pub(super) fn remember(&mut self, text: &[u8], window_bytes: usize) {
+        let text = &text[text.len().saturating_sub(window_bytes)..];
+        let kept = self.0.len().min(window_bytes - text.len());
+        self.0.drain(..self.0.len() - kept);
+        let needed = kept + text.len();
+        if needed > self.0.capacity() {
+            // A window is a power of two, so doubling never overshoots it.
+            self.0.reserve_exact(needed.next_power_of_two() - kept);
+        }
+        self.0.extend_from_slice(text);
+    }
+}
