@@ -229,7 +229,7 @@ pub static KNOBS: &[Knob] = &[
         brief: "permessage-deflate: none, one context per worker, or windows per connection",
         story: "shared remembers nothing between messages and costs an idle connection 0 bytes. \
             dedicated keeps the windows of both directions, which compresses a stream of similar \
-            small messages far better and costs tens of KiB per connection that uses it. Peers \
+            small messages far better and costs memory for every connection that uses it. Peers \
             that do not offer the extension are never affected.",
         example: "off",
         also: &["compression", "permessage-deflate", "gzip"],
@@ -239,8 +239,9 @@ pub static KNOBS: &[Knob] = &[
         group: Group::Compression,
         kind: Kind::Count(number!(deflate.window_bits: u8, 9, 15)),
         brief: "Largest window of our side, as a power of two",
-        story: "15 is 32 KiB. Smaller windows save memory in dedicated mode, at some ratio.",
-        example: "12",
+        story: "12 is 4 KiB, 15 is 32 KiB. Long messages and, in dedicated mode, streams of similar ones \
+            compress better with more; in dedicated mode each connection pays for it.",
+        example: "15",
         also: &["window-bits", "server-max-window-bits"],
     },
     Knob {
@@ -268,7 +269,7 @@ pub static KNOBS: &[Knob] = &[
         brief: "Messages each worker may be in the middle of inflating",
         story: "An inflater is about 40 KiB and is held only while a message is inflated; with \
             none free, the next message waits its turn.",
-        example: "16",
+        example: "64",
         also: &["inflaters"],
     },
     Knob {
@@ -276,7 +277,8 @@ pub static KNOBS: &[Knob] = &[
         group: Group::Machine,
         kind: Kind::Count(number!(backlog: u32, 1, 1_048_576)),
         brief: "Connections the kernel may hold ready for accept, per listener",
-        story: "The kernel silently lowers it to net.core.somaxconn; the start-up report says so.",
+        story: "The kernel silently lowers it to net.core.somaxconn, so the default leaves the \
+            decision to that sysctl. The start-up report prints what came of it.",
         example: "16384",
         also: &["somaxconn", "accept-queue"],
     },

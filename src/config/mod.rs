@@ -75,7 +75,7 @@ pub enum DeflateMode {
     Off,
     /// One compressor per worker, nothing remembered between messages: 0 bytes per connection.
     Shared,
-    /// A window per connection: better ratios for up to 2 x 32 KiB and more per connection.
+    /// Windows per connection: better ratios, paid for by each connection that uses them.
     Dedicated,
 }
 
@@ -105,8 +105,8 @@ impl Default for Config {
             deflate: Deflate::default(),
             // Leaves a default systemd unit (90 s to stop) room to finish.
             drain_ms: 10_000,
-            // The kernel's own ceiling (net.core.somaxconn) since Linux 5.4.
-            backlog: 4096,
+            // More than any kernel's default ceiling: net.core.somaxconn alone decides.
+            backlog: 65_535,
             // A little less than a ping and its timeout: the kernel notices dead paths first.
             user_timeout_ms: 30_000,
             pin_cores: true,
@@ -117,11 +117,14 @@ impl Default for Config {
 impl Default for Deflate {
     fn default() -> Self {
         Self {
+            // Costs nothing where peers do not offer it, and no memory where they do.
             mode: DeflateMode::Shared,
-            window_bits: 15,
+            // 4 KiB: chat-sized messages gain little from more, and dedicated mode keeps them all.
+            window_bits: 12,
             level: 1,
-            min_bytes: 128,
-            inflaters_max: 64,
+            // Below this, the header of a block eats what the block saves.
+            min_bytes: 64,
+            inflaters_max: 16,
         }
     }
 }

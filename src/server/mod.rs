@@ -4,6 +4,7 @@
 //!  Config, Facts (the machine) -> Plan (workers, connections, advice) -> run -> report
 //! ```
 
+pub mod adapt;
 pub mod facts;
 pub mod plan;
 pub mod report;

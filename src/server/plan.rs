@@ -145,11 +145,17 @@ impl Plan {
     }
 
     fn check_backlog(&mut self, config: &Config) {
-        let asked = u64::from(config.backlog);
+        // The default asks for more than kernels grant; what they usually grant will do then.
+        let is_default = config.backlog == Config::default().backlog;
+        let asked = if is_default {
+            USUAL_SOMAXCONN
+        } else {
+            config.backlog.into()
+        };
         if self.backlog < asked {
             self.advise(
                 format!(
-                    "net.core.somaxconn lowers the backlog from {asked} to {}: a storm of new \
+                    "net.core.somaxconn cuts the accept queue from {asked} to {}: a storm of new \
                      connections loses some",
                     self.backlog
                 ),
@@ -249,6 +255,8 @@ const WORKER_DESCRIPTORS: u64 = 4;
 const ENDPOINT_DESCRIPTORS: u64 = 2;
 /// What a machine should manage; less is worth a word even if nobody asked for more.
 const C10K: u64 = 10_000;
+/// The kernel's default since Linux 5.4.
+const USUAL_SOMAXCONN: u64 = 4096;
 /// The largest value of `--max-connections`. Containers often have a descriptor limit of 2^30,
 /// which says nothing about what they can hold.
 const CONNECTIONS_MAX: u64 = 16_000_000;

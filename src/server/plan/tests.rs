@@ -144,6 +144,12 @@ fn the_kernels_backlog_is_the_one_that_counts() {
     let (cause, cure) = advice(&config, &generous());
     assert!(cause.contains("from 16384 to 4096"), "{cause}");
     assert_eq!(cure, "sysctl -w net.core.somaxconn=16384");
+    let old_kernel = Facts {
+        somaxconn: Some(128),
+        ..generous()
+    };
+    let (_, cure) = advice(&Config::default(), &old_kernel);
+    assert_eq!(cure, "sysctl -w net.core.somaxconn=4096");
     let hidden = Facts {
         somaxconn: None,
         ..generous()
