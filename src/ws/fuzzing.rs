@@ -4,7 +4,7 @@
 //! A property panics when it does not hold. Nothing here is part of the API.
 
 use super::close::{CloseCode, Violation};
-use super::deflate::{Codec, Compression};
+use super::deflate::{Agreed, Codec, Compression, Half};
 use super::frame::{HEADROOM, Kind, Opcode, Role, parse_header};
 use super::inbound::{Inbound, Rules, Step};
 use super::mask;
@@ -43,9 +43,13 @@ pub const SMALL_RULES: Rules = Rules {
 };
 
 /// Feeds `chunks` to a fresh [`Inbound`] as a worker does: each at the front of a receive buffer
-/// that held something else before.
-pub fn run<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, rules: &Rules) -> Transcript {
-    let mut stream = Stream::new(*rules);
+/// that held something else before, and little to inflate per turn.
+pub fn run<'c>(
+    chunks: impl IntoIterator<Item = &'c [u8]>,
+    rules: &Rules,
+    agreed: Option<Agreed>,
+) -> Transcript {
+    let mut stream = Stream::new(*rules, agreed);
     for chunk in chunks {
         if stream.is_over() || !stream.read(chunk) {
             break;
@@ -55,17 +59,25 @@ pub fn run<'c>(chunks: impl IntoIterator<Item = &'c [u8]>, rules: &Rules) -> Tra
 }
 
 /// Any bytes, to either role, in any chunks: no panic, and the chunks make no difference.
+///
+/// The first byte chooses: chunks of up to 63 bytes, deflate or none, with context or without.
 pub fn frame_stream(bytes: &[u8]) {
-    let (&size, stream) = bytes.split_first().unwrap_or((&0, &[]));
+    let (&choice, stream) = bytes.split_first().unwrap_or((&0, &[]));
+    let size = usize::from(choice & 63).max(1);
+    let half = Half::new(9, choice & 64 != 0);
+    let agreed = (choice & 128 != 0).then_some(Agreed {
+        ours: half,
+        theirs: half,
+    });
     for role in [Role::Server, Role::Client] {
         let rules = Rules {
             role,
             ..SMALL_RULES
         };
-        let whole = run([stream], &rules);
-        let by_byte = run(stream.chunks(1), &rules);
+        let whole = run([stream], &rules, agreed);
+        let by_byte = run(stream.chunks(1), &rules, agreed);
         assert_eq!(whole, by_byte, "{role:?}: byte by byte");
-        let by_size = run(stream.chunks(usize::from(size).max(1)), &rules);
+        let by_size = run(stream.chunks(size), &rules, agreed);
         assert_eq!(whole, by_size, "{role:?}: in chunks of {size}");
     }
 }
@@ -111,6 +123,9 @@ pub fn unmask(bytes: &[u8], key: [u8; 4], phase: usize) {
     assert_eq!(is_ascii, naive.is_ascii());
 }
 
+/// So little that a message of [`SMALL_RULES`] takes several turns.
+const INFLATED_BYTES_PER_TURN: usize = 1000;
+
 /// How many bytes of an invalid sequence could still have become valid.
 fn impossible_after(sequence: &[u8]) -> usize {
     (1..sequence.len())
@@ -134,11 +149,11 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(rules: Rules) -> Self {
+    fn new(rules: Rules, agreed: Option<Agreed>) -> Self {
         Self {
             rules,
             inbound: Inbound::new(),
-            link: Compression::default(),
+            link: Compression::new(agreed),
             codec: Codec::default(),
             received: 0,
             steps: Vec::new(),
@@ -172,7 +187,10 @@ impl Stream {
                     self.check_memory();
                     return true;
                 }
-                Ok(Step::Yield) => assert_eq!(before, at),
+                Ok(Step::Yield) => {
+                    self.check_memory();
+                    self.codec.refill(INFLATED_BYTES_PER_TURN);
+                }
                 Ok(Step::Message(message)) => {
                     let (kind, payload) = (message.kind(), message.payload().to_vec());
                     let key = (self.rules.role == Role::Client).then_some([1, 0x80, 3, 0xFF]);
@@ -195,8 +213,10 @@ impl Stream {
     /// Nothing is held that did not arrive.
     fn check_memory(&self) {
         let held = self.inbound.held_bytes();
-        assert!(held <= 2 * self.received + 1024, "{held} bytes held");
-        assert!(held <= 2 * self.rules.message_bytes_max + (64 << 10));
+        let limit = self.rules.message_bytes_max;
+        let text = if self.link.agreed.is_some() { limit } else { 0 };
+        assert!(held <= 2 * self.received + text + 1024, "{held} bytes held");
+        assert!(held <= 2 * limit + text + (64 << 10), "{held} bytes held");
         assert!(held == 0 || !self.inbound.is_idle());
     }
 

@@ -73,11 +73,15 @@ impl Inbound {
         self.unfinished.as_ref().is_none_or(|held| held.is_spent())
     }
 
-    /// Whether a frame or message has begun and is not complete: its time budget runs.
+    /// Whether the peer has begun a frame or message and not completed it: its time budget runs.
+    ///
+    /// A message that is all there and waits for us to inflate it is not counted.
     #[inline]
     #[must_use]
     pub fn is_mid_message(&self) -> bool {
-        !self.is_idle()
+        self.unfinished
+            .as_ref()
+            .is_some_and(|held| held.awaits_bytes())
     }
 
     /// Bytes of memory this connection holds on to because of what is unfinished.
@@ -123,15 +127,15 @@ impl Inbound {
     fn step_slowly<'b>(
         &'b mut self,
         rules: &Rules,
-        link: &Compression,
-        _codec: &mut Codec,
+        link: &mut Compression,
+        codec: &mut Codec,
         input: &'b mut [u8],
         at: &mut usize,
     ) -> Result<Step<'b>, Violation> {
         self.forget_delivered();
         // Every turn of the loop consumes input or ends it.
         let found = loop {
-            if let Some(found) = self.advance(rules, link, input, at)? {
+            if let Some(found) = self.advance(rules, link, codec, input, at)? {
                 break found;
             }
         };
@@ -142,13 +146,14 @@ impl Inbound {
     fn advance(
         &mut self,
         rules: &Rules,
-        link: &Compression,
+        link: &mut Compression,
+        codec: &mut Codec,
         input: &mut [u8],
         at: &mut usize,
     ) -> Result<Option<Found>, Violation> {
         match &mut self.unfinished {
-            Some(held) if held.is_mid_frame() => held.resume(rules, link, input, at),
-            _ => self.begin_frame(rules, link, input, at),
+            Some(held) if held.has_begun() => held.resume(rules, link, codec, input, at),
+            _ => self.begin_frame(rules, link, codec, input, at),
         }
     }
 
@@ -156,8 +161,9 @@ impl Inbound {
     fn begin_frame(
         &mut self,
         rules: &Rules,
-        link: &Compression,
-        input: &[u8],
+        link: &mut Compression,
+        codec: &mut Codec,
+        input: &mut [u8],
         at: &mut usize,
     ) -> Result<Option<Found>, Violation> {
         let rest = &input[*at..];
@@ -177,10 +183,13 @@ impl Inbound {
         }
         let held = self.unfinished.get_or_insert_default();
         held.check_data_frame(&header, rules, link)?;
-        if let Some(kind) = message_kind(&header)
-            && is_whole
-        {
-            return Ok(Some(Found::Whole(header, kind)));
+        match message_kind(&header) {
+            Some(kind) if is_whole && !header.rsv1 => return Ok(Some(Found::Whole(header, kind))),
+            Some(kind) if is_whole => {
+                let compressed = unmask_whole(&header, input, at);
+                return held.inflate_whole(kind, compressed, rules, link, codec);
+            }
+            _ => {}
         }
         *at += usize::from(header.header_len);
         held.begin_data_frame(&header);
@@ -207,6 +216,7 @@ impl Inbound {
                 self.forget_delivered();
                 Ok(Step::Drained)
             }
+            Found::Yield => Ok(Step::Yield),
             Found::Whole(header, kind) => {
                 self.forget_delivered();
                 take_whole(&header, kind, input, at)
@@ -215,7 +225,10 @@ impl Inbound {
                 self.forget_delivered();
                 Ok(Step::Message(Message::owned(kind, buffer)))
             }
-            Found::Control(header) => take_control(&header, input, at),
+            Found::Control(header) => {
+                let payload = unmask_whole(&header, input, at);
+                control_step(header.opcode, payload)
+            }
             Found::SpilledControl => {
                 let held = self
                     .unfinished
@@ -242,6 +255,7 @@ impl Inbound {
 #[derive(Debug)]
 pub(super) enum Found {
     Drained,
+    Yield,
     /// A whole uncompressed message in one frame at `input[*at]`.
     Whole(Header, Kind),
     /// A whole control frame at `input[*at]`.
@@ -259,16 +273,16 @@ pub(super) enum Found {
 fn whole_message(rules: &Rules, rest: &[u8]) -> Option<(Header, Kind)> {
     let header = parse_header(rest, rules.role).ok()??;
     let kind = message_kind(&header)?;
-    (is_whole(&header, rest) && header.payload_len <= rules.message_bytes_max as u64)
-        .then_some((header, kind))
+    let is_small = header.payload_len <= rules.message_bytes_max as u64;
+    (is_small && !header.rsv1 && is_whole(&header, rest)).then_some((header, kind))
 }
 
 /// The kind of the message if this one frame can be all of it, as far as the header tells.
 #[inline]
 fn message_kind(header: &Header) -> Option<Kind> {
     match header.opcode {
-        Opcode::Text if header.fin && !header.rsv1 => Some(Kind::Text),
-        Opcode::Binary if header.fin && !header.rsv1 => Some(Kind::Binary),
+        Opcode::Text if header.fin => Some(Kind::Text),
+        Opcode::Binary if header.fin => Some(Kind::Binary),
         _ => None,
     }
 }
@@ -306,12 +320,8 @@ fn take_whole<'b>(
     Ok(Step::Message(message))
 }
 
-/// Unmasks the control frame at `input[*at]`, which [`is_whole`], where it lies.
-fn take_control<'b>(
-    header: &Header,
-    input: &'b mut [u8],
-    at: &mut usize,
-) -> Result<Step<'b>, Violation> {
+/// Unmasks the frame at `input[*at]`, which [`is_whole`], where it lies; its payload.
+fn unmask_whole<'b>(header: &Header, input: &'b mut [u8], at: &mut usize) -> &'b [u8] {
     let start = *at + usize::from(header.header_len);
     let end = start + header.payload_len as usize;
     *at = end;
@@ -319,7 +329,7 @@ fn take_control<'b>(
     if let Some(key) = header.key {
         unmask(payload, key);
     }
-    control_step(header.opcode, payload)
+    payload
 }
 
 fn control_step(opcode: Opcode, payload: &[u8]) -> Result<Step<'_>, Violation> {

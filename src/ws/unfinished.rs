@@ -1,17 +1,17 @@
 //! What a connection holds while something of its stream is incomplete.
 //!
-//! Three things can be: a few bytes that are no whole header or control frame yet (the spill), the
-//! payload of a data frame, and the message it belongs to. Control frames may come between the
-//! fragments of a message, so spill and message can both be there; spill and open frame cannot.
+//! Four things can be: a few bytes that are no whole header or control frame yet (the spill), the
+//! payload of a data frame, the message it belongs to, and a compressed message that is all there
+//! but not inflated. Control frames may come between the fragments of a message, so spill and
+//! message can both be there; nothing else can be there together with what must end before it.
 
+use super::assembly::{Assembly, OpenFrame};
 use super::close::Violation;
-use super::deflate::Compression;
-use super::frame::{
-    CONTROL_PAYLOAD_MAX, HEADROOM, Header, Kind, Opcode, Role, header_bytes_wanted, parse_header,
-};
+use super::deflate::{Codec, Compression};
+use super::frame::{Header, Kind, Opcode, Role, header_bytes_wanted, parse_header};
 use super::inbound::{Found, Rules};
-use super::mask::{unmask, unmask_ascii};
-use super::utf8::Utf8Stream;
+use super::inflation::Inflation;
+use super::spill::Spill;
 
 /// The state behind an [`super::inbound::Inbound`] that is not at a message boundary.
 #[derive(Debug, Default)]
@@ -22,33 +22,50 @@ pub(super) struct Unfinished {
     frame: Option<OpenFrame>,
     /// Empty while `frame` is there.
     spill: Spill,
+    /// A complete compressed message; while it is there, nothing else is.
+    inflation: Option<Inflation>,
 }
 
 impl Unfinished {
     /// Whether nothing is left in here that anybody needs.
     pub(super) fn is_spent(&self) -> bool {
-        self.message.is_none() && (self.spill.len == 0 || self.spill.delivered)
+        !self.awaits_bytes() && self.inflation.is_none()
     }
 
-    /// Whether the next byte belongs to a frame that has begun.
-    pub(super) fn is_mid_frame(&self) -> bool {
-        self.frame.is_some() || self.spill.len > 0
+    /// Whether the peer owes us the rest of something.
+    pub(super) fn awaits_bytes(&self) -> bool {
+        self.message.is_some() || !self.spill.is_spent()
+    }
+
+    /// Whether there is something to [resume](Self::resume) before a new frame can begin.
+    pub(super) fn has_begun(&self) -> bool {
+        self.frame.is_some() || !self.spill.is_empty() || self.inflation.is_some()
     }
 
     pub(super) fn held_bytes(&self) -> usize {
         let message = self.message.as_ref();
-        size_of::<Self>() + message.map_or(0, |message| message.bytes.capacity())
+        let inflation = self.inflation.as_ref();
+        size_of::<Self>()
+            + message.map_or(0, Assembly::held_bytes)
+            + inflation.map_or(0, Inflation::held_bytes)
     }
 
-    /// Goes on with the frame that has begun.
+    /// Goes on with what has begun.
     pub(super) fn resume(
         &mut self,
         rules: &Rules,
-        link: &Compression,
+        link: &mut Compression,
+        codec: &mut Codec,
         input: &mut [u8],
         at: &mut usize,
     ) -> Result<Option<Found>, Violation> {
-        if self.spill.len > 0 {
+        if let Some(inflation) = &mut self.inflation {
+            let found = inflation.resume(rules, link, codec)?;
+            if matches!(found, Found::Assembled(..)) {
+                self.inflation = None;
+            }
+            Ok(Some(found))
+        } else if !self.spill.is_empty() {
             self.resume_spill(rules, link, input, at)
         } else {
             self.resume_payload(input, at)
@@ -72,15 +89,20 @@ impl Unfinished {
             }
             _ => {}
         }
-        let assembled = self.message.as_ref().map_or(0, Assembly::payload_len);
-        let room = rules.message_bytes_max.saturating_sub(assembled);
+        let open = self.message.as_ref();
+        let payload_max = if open.map_or(header.rsv1, Assembly::is_compressed) {
+            compressed_bytes_max(rules.message_bytes_max)
+        } else {
+            rules.message_bytes_max
+        };
+        let room = payload_max.saturating_sub(open.map_or(0, Assembly::payload_len));
         if header.payload_len > room as u64 {
             return Err(Violation::MessageTooBig);
         }
-        if let Some(message) = &self.message
+        if let Some(message) = open
             && header.payload_len == 0
             && !header.fin
-            && message.empty_fragments >= rules.empty_fragments_max
+            && message.empty_fragments() >= rules.empty_fragments_max
         {
             return Err(Violation::TooManyEmptyFragments);
         }
@@ -89,18 +111,29 @@ impl Unfinished {
 
     /// A data frame that [passed](Self::check_data_frame) begins; its payload is next.
     pub(super) fn begin_data_frame(&mut self, header: &Header) {
-        let message = self
-            .message
-            .get_or_insert_with(|| Assembly::new(header.opcode, header.rsv1));
-        if header.payload_len == 0 {
-            message.empty_fragments += 1;
+        self.message
+            .get_or_insert_with(|| Assembly::new(header.opcode, header.rsv1))
+            .begin_fragment(header);
+        self.frame = Some(OpenFrame::new(header));
+    }
+
+    /// A compressed message that lies whole in the receive buffer: copied only if it cannot be
+    /// inflated within this turn.
+    pub(super) fn inflate_whole(
+        &mut self,
+        kind: Kind,
+        compressed: &[u8],
+        rules: &Rules,
+        link: &mut Compression,
+        codec: &mut Codec,
+    ) -> Result<Option<Found>, Violation> {
+        let mut inflation = Inflation::new(kind);
+        let found = inflation.advance(compressed, rules, link, codec)?;
+        if matches!(found, Found::Yield) {
+            inflation.keep(compressed);
+            self.inflation = Some(inflation);
         }
-        self.frame = Some(OpenFrame {
-            fin: header.fin,
-            key: header.key,
-            payload_len: header.payload_len as usize,
-            received: 0,
-        });
+        Ok(Some(found))
     }
 
     /// Keeps the beginning of a frame: less than a header, or less than a control frame.
@@ -111,18 +144,12 @@ impl Unfinished {
 
     /// Unmasks the spilled control frame and lends its payload until the next step.
     pub(super) fn deliver_control(&mut self, role: Role) -> Result<(Opcode, &[u8]), Violation> {
-        let header = parse_header(self.spill.bytes(), role)?.expect("the spilled frame is whole");
-        self.spill.delivered = true;
-        let payload = &mut self.spill.bytes[usize::from(header.header_len)..self.spill.len];
-        if let Some(key) = header.key {
-            unmask(payload, key);
-        }
-        Ok((header.opcode, payload))
+        self.spill.deliver_control(role)
     }
 
     /// Drops the control frame that the previous step lent.
     pub(super) fn forget_delivered(&mut self) {
-        if self.spill.delivered {
+        if self.spill.is_delivered() {
             self.spill = Spill::default();
         }
     }
@@ -148,15 +175,10 @@ impl Unfinished {
                     return Ok(None);
                 }
             };
-            let missing = wanted - self.spill.len;
-            if missing == 0 {
+            if self.spill.len() == wanted {
                 return Ok(Some(Found::SpilledControl));
             }
-            let rest = &input[*at..];
-            let taken = &rest[..missing.min(rest.len())];
-            self.spill.push(taken);
-            *at += taken.len();
-            if taken.len() < missing {
+            if !self.spill.top_up(wanted, input, at) {
                 return Ok(Some(Found::Drained));
             }
         }
@@ -172,11 +194,10 @@ impl Unfinished {
             unreachable!("a frame is open, so its message is");
         };
         let rest = &mut input[*at..];
-        let taken = rest.len().min(frame.payload_len - frame.received);
-        message.take_chunk(&mut rest[..taken], frame)?;
+        let taken = rest.len().min(frame.missing());
         *at += taken;
-        frame.received += taken;
-        if frame.received < frame.payload_len {
+        message.take_chunk(&mut rest[..taken], frame)?;
+        if frame.missing() > 0 {
             return Ok(Some(Found::Drained));
         }
         let fin = frame.fin;
@@ -187,112 +208,18 @@ impl Unfinished {
     /// The last frame is complete.
     fn finish_message(&mut self) -> Result<Option<Found>, Violation> {
         let message = self.message.take().expect("a message is open");
-        message.utf8.finish()?;
-        Ok(Some(Found::Assembled(message.kind, message.bytes)))
-    }
-}
-
-/// A message that is being put together.
-#[derive(Debug)]
-struct Assembly {
-    kind: Kind,
-    is_compressed: bool,
-    /// Only of uncompressed text.
-    utf8: Utf8Stream,
-    empty_fragments: u32,
-    /// [`HEADROOM`] bytes, then the payload so far: it leaves as a reply's buffer.
-    bytes: Vec<u8>,
-}
-
-impl Assembly {
-    fn new(opcode: Opcode, is_compressed: bool) -> Self {
-        Self {
-            kind: if opcode == Opcode::Text {
-                Kind::Text
-            } else {
-                Kind::Binary
-            },
-            is_compressed,
-            utf8: Utf8Stream::new(),
-            empty_fragments: 0,
-            bytes: vec![0; HEADROOM],
+        let is_compressed = message.is_compressed();
+        let (kind, bytes) = message.finish()?;
+        if is_compressed {
+            self.inflation = Some(Inflation::of(kind, bytes));
+            return Ok(None);
         }
-    }
-
-    fn payload_len(&self) -> usize {
-        self.bytes.len() - HEADROOM
-    }
-
-    /// Unmasks, validates and appends the next piece of `frame`'s payload.
-    fn take_chunk(&mut self, chunk: &mut [u8], frame: &OpenFrame) -> Result<(), Violation> {
-        let is_ascii = match frame.key {
-            Some(key) => unmask_ascii(chunk, key, frame.received),
-            None => false,
-        };
-        let is_text = self.kind == Kind::Text && !self.is_compressed;
-        if is_text && !(is_ascii && self.utf8.is_at_boundary()) {
-            self.utf8.feed(chunk)?;
-        }
-        self.make_room(chunk.len(), frame);
-        self.bytes.extend_from_slice(chunk);
-        Ok(())
-    }
-
-    /// Allocates for what has arrived, at most twice over: a declared length is only a promise.
-    fn make_room(&mut self, chunk_len: usize, frame: &OpenFrame) {
-        let needed = self.bytes.len() + chunk_len;
-        if needed <= self.bytes.capacity() {
-            return;
-        }
-        let mut wanted = 2 * needed;
-        if frame.fin {
-            // The end is known: no byte beyond it will ever be needed.
-            wanted = wanted.min(needed + frame.payload_len - frame.received - chunk_len);
-        }
-        self.bytes.reserve_exact(wanted - self.bytes.len());
+        Ok(Some(Found::Assembled(kind, bytes)))
     }
 }
 
-/// A data frame whose header is read and whose payload is not.
-#[derive(Debug)]
-struct OpenFrame {
-    fin: bool,
-    key: Option<[u8; 4]>,
-    payload_len: usize,
-    /// `received <= payload_len`; also the phase of the mask.
-    received: usize,
-}
-
-/// The beginning of a frame, as received.
-#[derive(Debug)]
-struct Spill {
-    bytes: [u8; SPILL_BYTES_MAX],
-    /// `len <= SPILL_BYTES_MAX`
-    len: usize,
-    /// A whole control frame that the previous step lent to the caller.
-    delivered: bool,
-}
-
-/// The longest control frame; every header is shorter.
-const SPILL_BYTES_MAX: usize = 2 + 4 + CONTROL_PAYLOAD_MAX;
-
-impl Default for Spill {
-    fn default() -> Self {
-        Self {
-            bytes: [0; SPILL_BYTES_MAX],
-            len: 0,
-            delivered: false,
-        }
-    }
-}
-
-impl Spill {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-        self.len += bytes.len();
-    }
+/// How long a message within the limit can be while it is compressed: bytes that do not compress
+/// are stored with five more per block, and a block may be as small as a kilobyte.
+const fn compressed_bytes_max(message_bytes_max: usize) -> usize {
+    message_bytes_max.saturating_add(message_bytes_max / 128 + 64)
 }

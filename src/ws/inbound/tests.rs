@@ -30,17 +30,17 @@ fn ping(payload: &[u8]) -> OwnedStep {
 
 /// Whole, in every two pieces and byte by byte.
 fn run_split(stream: &[u8], rules: &Rules) -> Transcript {
-    let whole = run([stream], rules);
+    let whole = run([stream], rules, None);
     for cut in 0..=stream.len() {
         let (left, right) = stream.split_at(cut);
         assert_eq!(
-            run([left, right], rules),
+            run([left, right], rules, None),
             whole,
             "cut at {cut} of {stream:02X?}"
         );
     }
     assert_eq!(
-        run(stream.chunks(1), rules),
+        run(stream.chunks(1), rules, None),
         whole,
         "byte by byte {stream:02X?}"
     );
@@ -88,7 +88,7 @@ fn section_1_long_lengths() {
         let expected = [OwnedStep::Message(Kind::Text, payload)];
         for size in [1, 7, 997, 4096, 65_536, stream.len()] {
             assert_eq!(
-                run(stream.chunks(size), &rules).steps,
+                run(stream.chunks(size), &rules, None).steps,
                 expected,
                 "{len} by {size}"
             );
@@ -245,15 +245,16 @@ fn section_6_4_fails_fast_inside_an_unfinished_frame() {
     let payload = b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80 and more";
     let whole = frame(0x81, payload);
     let header = whole.len() - payload.len();
-    let good = run([&whole[..header + 12]], &SMALL_RULES);
+    let good = run([&whole[..header + 12]], &SMALL_RULES, None);
     assert_eq!((good.violation, good.is_mid_message), (None, true));
     // F4 alone may still become valid; F4 90 may not, whatever follows.
     let bad = run(
         [&whole[..header + 12], &whole[header + 12..header + 13]],
         &SMALL_RULES,
+        None,
     );
     assert_eq!(bad.violation, Some(Violation::TextNotUtf8));
-    let bad = run([&whole[..header + 13]], &SMALL_RULES);
+    let bad = run([&whole[..header + 13]], &SMALL_RULES, None);
     assert_eq!(bad.violation, Some(Violation::TextNotUtf8));
 }
 
@@ -335,7 +336,7 @@ fn too_big_is_told_from_the_header_alone() {
         let more = (len - max + 1) as u8;
         let stream = [&begun[..], &[0x80, 0x80 | more], &KEY].concat();
         assert_eq!(
-            run([&stream[..]], &SMALL_RULES).violation,
+            run([&stream[..]], &SMALL_RULES, None).violation,
             expected,
             "1 short, {more} more"
         );
@@ -379,7 +380,7 @@ fn many_fragments_pass_but_not_endless_empty_ones() {
     }
     stream.extend(frame(0x80, b"x"));
     for size in [stream.len(), 4096, 1] {
-        let transcript = run(stream.chunks(size), &rules);
+        let transcript = run(stream.chunks(size), &rules, None);
         assert_eq!(transcript.violation, None);
         assert_eq!(transcript.steps, [binary(&[b'x'; 65_536])]);
     }
@@ -388,7 +389,7 @@ fn many_fragments_pass_but_not_endless_empty_ones() {
         let mut stream = frame(0x01, b"");
         stream.extend(frame(0x00, b"").repeat(count - 1));
         stream.extend(frame(0x80, b""));
-        run([&stream[..]], &rules)
+        run([&stream[..]], &rules, None)
     };
     assert_eq!(empty(1000).steps, [text("")]);
     assert_eq!(
@@ -451,7 +452,7 @@ proptest! {
             chunks.push(chunk);
             rest = after;
         }
-        prop_assert_eq!(run(chunks, &SMALL_RULES), run([&stream[..]], &SMALL_RULES));
+        prop_assert_eq!(run(chunks, &SMALL_RULES, None), run([&stream[..]], &SMALL_RULES, None));
     }
 
     #[test]
