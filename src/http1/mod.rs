@@ -20,6 +20,7 @@ mod target;
 pub use error::HeadError;
 pub use head::{HEADERS_MAX, Head, Headers, ResponseHead, parse_head, parse_response_head};
 pub use list::{has_token, is_token, list};
+pub(crate) use response::append_request_head;
 pub use response::{InvalidHeader, append_response, reason};
 pub use target::TARGET_BYTES_MAX;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::Refusal;
+use super::{Refusal, joined};
 use crate::http1::{Head, has_token, is_token, list};
 
 /// The most bytes of `Sec-WebSocket-Extensions` read. Browsers send about 50, the longest sensible
@@ -69,17 +69,9 @@ impl<'b> Upgrade<'b> {
             .flat_map(list)
     }
 
-    /// All extension offers as one list, for [`negotiate`](crate::ws::extension::negotiate). It
-    /// allocates only for the rare client that spreads them over several headers.
+    /// All extension offers as one list, for [`negotiate`](crate::ws::extension::negotiate).
     pub fn extensions(&self) -> Cow<'b, str> {
-        let mut lines = self.head.header_all("sec-websocket-extensions");
-        let mut offers = Cow::Borrowed(lines.next().unwrap_or(""));
-        for line in lines {
-            let joined = offers.to_mut();
-            joined.push_str(", ");
-            joined.push_str(line);
-        }
-        offers
+        joined(self.head.header_all("sec-websocket-extensions"))
     }
 
     /// The request the upgrade came in, for its path, query, cookies and the rest.
