@@ -153,7 +153,7 @@ const COLUMN: usize = 30;
 const LINE_CHARS_MAX: usize = 100;
 
 /// Shared by the help of all commands; the README says the same.
-const EXIT_CODES: &str = "
+pub(super) const EXIT_CODES: &str = "
 Exit codes:
   0   done, or stopped by a signal after draining
   1   could not start or go on: address in use, no permission

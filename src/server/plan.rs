@@ -84,9 +84,10 @@ impl Plan {
         };
         let mut cure = raise_descriptors(needed, facts.nr_open);
         let usable = limit.saturating_sub(room.reserved);
-        if facts.are_tables_parted && usable > 0 && wanted.div_ceil(usable) <= WORKERS_MAX {
-            // Each worker brings a table: a way out for those who may not raise the limit.
-            cure += &format!("; or --workers {}", wanted.div_ceil(usable));
+        // Each worker brings a table: a way out for those who may not raise the limit.
+        let workers = (wanted + wanted / 10).checked_div(usable).map(|n| n + 1);
+        if let Some(workers) = workers.filter(|n| facts.are_tables_parted && *n <= WORKERS_MAX) {
+            cure += &format!("; or --workers {workers}");
         }
         self.advise(
             format!(

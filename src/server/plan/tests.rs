@@ -70,7 +70,7 @@ fn too_few_descriptors_name_limit_and_commands() {
     assert_eq!(
         cure,
         "ulimit -n 550042 as root before starting, or LimitNOFILE=550042 in the unit; or \
-         --workers 51"
+         --workers 56"
     );
 }
 
