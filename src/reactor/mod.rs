@@ -1,4 +1,52 @@
-//! (stub)
+//! The engine: per-core event loops over connections that cost one cache line each.
+//!
+//! `Worker::turn` is the loop's body, in one fixed order, given events and time. It does no
+//! polling and knows no file descriptor: `driver` runs it on mio and sockets, the tests on
+//! scripted streams and a virtual clock. What is done with messages is an [`App`].
+
+mod acceptor;
+mod app;
 pub mod clock;
+mod connection;
+mod converse;
+mod cork;
+mod deadline;
+mod desk;
+mod drain;
+mod driver;
+mod entries;
+#[doc(hidden)]
+pub mod fuzzing;
+mod greet;
 pub mod mailbox;
+mod outbox;
+mod outqueue;
+#[cfg(any(test, fuzzing))]
+mod script;
+mod stream;
+#[cfg(test)]
+mod tests;
 pub mod wheel;
+mod worker;
+
+pub use app::{Answer, App, Ending};
+pub use driver::{Crew, CrewConfig};
+pub use entries::ConnId;
+pub use outbox::{Outbox, Outgoing};
+pub use outqueue::SharedFrame;
+pub use stream::{Event, Host, Stream};
+pub use worker::{Turn, Worker, WorkerConfig};
+
+/// What a worker finds in its mailbox.
+#[derive(Debug)]
+pub enum Mail<L> {
+    /// Another worker's letter for the application.
+    App(L),
+    /// Stop accepting, tell everyone 1001 within the window, finish.
+    Drain {
+        /// How long the farewells are spread.
+        window_ms: u32,
+    },
+    /// Finish at once.
+    Stop,
+}

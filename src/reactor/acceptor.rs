@@ -1,0 +1,113 @@
+//! Taking connections off the listeners: a budget per turn, and a pause when the host runs dry.
+
+use std::io::{self, ErrorKind};
+
+use super::{Event, Host};
+
+/// Connections taken per listener and turn: enough for 60 000 a second at 1 ms a turn, few enough
+/// that established peers are served in between.
+pub(crate) const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long accepting rests after the host refused (no descriptors, no memory).
+const REST_TICKS: u32 = 2;
+
+/// Which listeners have connections waiting, and whether we are resting.
+pub(crate) struct Acceptor {
+    /// Edge-triggered: a listener stays waiting until it says `WouldBlock`.
+    waiting: Vec<bool>,
+    resting_until: Option<u32>,
+}
+
+/// What one attempt gave.
+pub(crate) enum Accepted<S> {
+    Stream(S),
+    /// Nobody waits.
+    Nobody,
+    /// The host has no room; the cause, the first time.
+    Exhausted(Option<io::Error>),
+}
+
+impl Acceptor {
+    pub(crate) fn new(listeners: usize) -> Self {
+        // Connections may have been waiting before we first polled: ask once.
+        Self { waiting: vec![true; listeners], resting_until: None }
+    }
+
+    /// Notes an event.
+    pub(crate) fn note(&mut self, event: &Event) {
+        if let Event::Listener(index) = *event
+            && let Some(waiting) = self.waiting.get_mut(index)
+        {
+            *waiting = true;
+        }
+    }
+
+    /// Somebody waits and we may accept now.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.resting_until.is_none() && self.waiting.contains(&true)
+    }
+
+    /// The tick at which accepting resumes, if it rests.
+    pub(crate) fn resumes_at(&self) -> Option<u32> {
+        self.resting_until
+    }
+
+    /// A descriptor came free, or time passed. The edge that announced the waiting connections
+    /// is long gone, so this is what re-arms the listeners.
+    pub(crate) fn resume(&mut self) {
+        self.resting_until = None;
+    }
+
+    /// Wakes from the rest when its time is over.
+    pub(crate) fn tick(&mut self, now: u32) {
+        if self.resting_until.is_some_and(|until| now.wrapping_sub(until) as i32 >= 0) {
+            self.resume();
+        }
+    }
+
+    /// The next listener with somebody waiting.
+    pub(crate) fn next_waiting(&self, from: usize) -> Option<usize> {
+        if self.resting_until.is_some() {
+            return None;
+        }
+        (from..self.waiting.len()).find(|&index| self.waiting[index])
+    }
+
+    /// One accept on that listener.
+    pub(crate) fn accept<H: Host>(&mut self, host: &mut H, index: usize, now: u32) -> Accepted<H::Stream> {
+        match host.accept(index) {
+            Ok(stream) => Accepted::Stream(stream),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                self.waiting[index] = false;
+                Accepted::Nobody
+            }
+            // The peer was gone before we came to it, or a signal: others may be waiting.
+            Err(e) if is_about_one_peer(&e) => Accepted::Nobody,
+            Err(e) => {
+                let first = self.resting_until.is_none();
+                self.resting_until = Some(now.wrapping_add(REST_TICKS));
+                Accepted::Exhausted(first.then_some(e))
+            }
+        }
+    }
+
+    /// No listener is asked again.
+    pub(crate) fn stop(&mut self) {
+        self.waiting.clear();
+        self.resting_until = None;
+    }
+}
+
+/// Errors that accept reports on behalf of the connection it would have returned.
+fn is_about_one_peer(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        ErrorKind::Interrupted
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::PermissionDenied
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+    )
+}

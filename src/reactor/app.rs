@@ -1,0 +1,86 @@
+//! What an application is to the engine: a handful of calls, monomorphised into the worker.
+
+use super::outbox::Outbox;
+use super::{ConnId, Outgoing};
+use crate::http1::Head;
+use crate::ws::close::{CloseCode, Violation};
+use crate::ws::message::Message;
+
+/// The application on top of one worker. Each worker owns one; nothing is shared unless the
+/// application shares it.
+///
+/// Handlers run on the event loop: they must not block. What they say is queued and written
+/// when they return. A panic costs the connection it was called for, and nobody else.
+pub trait App: Sized + 'static {
+    /// Kept per connection. Up to 8 bytes (with a niche, such as a `Box`) fit the connection's
+    /// cache line; the build refuses more.
+    type Conn;
+    /// What workers send each other.
+    type Letter: Send + 'static;
+
+    /// A complete, well-formed request head: upgrade it, or answer it. The WebSocket handshake
+    /// itself is checked by the engine afterwards.
+    fn on_request(&mut self, head: &Head<'_>) -> Answer<Self::Conn>;
+
+    /// The 101 is queued; the first messages may be sent behind it.
+    fn on_open(&mut self, conn: &mut Self::Conn, out: &mut Outbox<'_, Self>) {
+        let _ = (conn, out);
+    }
+
+    /// A whole message, unmasked, inflated, and valid UTF-8 if it is text.
+    fn on_message(&mut self, conn: &mut Self::Conn, message: Message<'_>, out: &mut Outbox<'_, Self>);
+
+    /// The connection is over. Called exactly once for each `on_open`.
+    fn on_close(&mut self, id: ConnId, conn: Self::Conn, ending: Ending) {
+        let _ = (id, conn, ending);
+    }
+
+    /// Another worker's letter.
+    fn on_letter(&mut self, letter: Self::Letter, out: &mut Outgoing<Self::Letter>) {
+        let _ = (letter, out);
+    }
+}
+
+/// The application's answer to a request head.
+#[derive(Debug)]
+pub enum Answer<C> {
+    /// Go on with the WebSocket handshake.
+    Upgrade {
+        /// The connection's state.
+        conn: C,
+        /// The chosen subprotocol; must be one of those offered.
+        protocol: Option<&'static str>,
+    },
+    /// A plain HTTP response; the connection is closed behind it.
+    Respond {
+        /// The HTTP status.
+        status: u16,
+        /// The `Content-Type`.
+        content_type: &'static str,
+        /// The body.
+        body: &'static str,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// Both sides said Close; the peer's code, if it gave one.
+    Closed(Option<CloseCode>),
+    /// The peer's bytes broke the protocol or a limit.
+    Violated(Violation),
+    /// EOF without a Close (1006 in the RFC's terms).
+    HungUp,
+    /// The connection was reset, or the kernel gave up on it.
+    Reset,
+    /// No sign of life within the pong timeout.
+    Silent,
+    /// The handshake, an unfinished message, or the close handshake took too long.
+    TooSlow,
+    /// It did not read what was sent to it.
+    Overflowed,
+    /// The application panicked while serving it.
+    Panicked,
+    /// The server went down.
+    Stopped,
+}

@@ -1,0 +1,154 @@
+//! One connection: 64 bytes, one cache line, plain data.
+//!
+//! An idle connection owns nothing outside its entry. Whatever else it may need — a partial
+//! head, a message being assembled, a queue behind a slow reader — hangs off a pointer that is
+//! null again when the need is over.
+
+use super::outqueue::OutQueue;
+use super::wheel::Link;
+use crate::ws::deflate::Compression;
+use crate::ws::inbound::Inbound;
+
+/// The life of a connection.
+///
+/// ```text
+///  accept ──> Opening ──101──> Open ──our Close──> Closing
+///                │ refused       │ their Close,       │ their Close,
+///                │               │ violation          │ violation
+///                v               v                    v
+///              Parting <─────────┴────────────────────┘
+///                │ flushed, FIN sent, their FIN (or the close timeout)
+///                v
+///              Dead ──> reaped at the end of the turn
+///  (reset, EOF without Close, timeouts, panics lead from anywhere to Dead)
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// The request head is not complete.
+    Opening,
+    /// Messages flow.
+    Open,
+    /// Our Close is out; we read on until theirs comes.
+    Closing,
+    /// Nothing more will be said or heard: flush, send FIN, discard input until theirs.
+    Parting,
+    /// Waiting to be reaped.
+    Dead,
+}
+
+/// Yes/no facts about a connection, one bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// The kernel may have bytes for us (or a FIN).
+    pub(crate) const READABLE: Self = Self(1);
+    /// The kernel refused bytes; a writable event will come.
+    pub(crate) const BLOCKED: Self = Self(1 << 1);
+    /// In the worker's ready list already.
+    pub(crate) const QUEUED: Self = Self(1 << 2);
+    /// In the worker's dirty list already.
+    pub(crate) const DIRTY: Self = Self(1 << 3);
+    /// A ping is out and nothing has been heard since.
+    pub(crate) const PINGED: Self = Self(1 << 4);
+    /// Their FIN (or a reset) is known to be behind the bytes: a short read is not the end.
+    pub(crate) const HUNG_UP: Self = Self(1 << 5);
+    /// A data message has begun and `since_tick` says when.
+    pub(crate) const MID_MESSAGE: Self = Self(1 << 6);
+
+    #[inline]
+    pub(crate) fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, flag: Self) {
+        self.0 |= flag.0;
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self, flag: Self) {
+        self.0 &= !flag.0;
+    }
+}
+
+/// Everything the worker knows about one peer.
+///
+/// `repr(C)` keeps the order as written: hot fields first, and `phase` last so that its niche
+/// lets the slab mark a vacant slot without a byte of its own.
+#[repr(C, align(64))]
+pub(crate) struct Connection<S, C> {
+    pub(crate) stream: S,
+    pub(crate) generation: u32,
+    /// The tick at which the peer last showed life, or at which the current wait began
+    /// (accept, our ping, our Close): timers count from here.
+    pub(crate) mark_tick: u32,
+    /// When the unfinished message began; means something only with `MID_MESSAGE`.
+    pub(crate) since_tick: u32,
+    pub(crate) inbound: Inbound,
+    pub(crate) compression: Compression,
+    /// What we owe the peer; null when it keeps up.
+    pub(crate) queue: Option<Box<OutQueue>>,
+    /// Bytes read and not yet understood: a partial request head, or what was left when
+    /// reading was paused in the middle of the receive buffer. Null otherwise.
+    pub(crate) unread: Option<Box<Vec<u8>>>,
+    /// The application's own state, from the upgrade on.
+    pub(crate) app: Option<C>,
+    pub(crate) timer: Link,
+    pub(crate) flags: Flags,
+    pub(crate) phase: Phase,
+}
+
+impl<S, C> Connection<S, C> {
+    pub(crate) fn new(stream: S, generation: u32, now_tick: u32) -> Self {
+        Self {
+            stream,
+            generation,
+            mark_tick: now_tick,
+            since_tick: 0,
+            inbound: Inbound::new(),
+            compression: Compression::default(),
+            queue: None,
+            unread: None,
+            app: None,
+            timer: Link::default(),
+            flags: Flags::default(),
+            phase: Phase::Opening,
+        }
+    }
+
+    /// Bytes queued behind the peer.
+    #[inline]
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+    }
+
+    /// There is something to do without waiting for an event. A peer that does not read what it
+    /// is sent is not read from either: that is the back-pressure.
+    #[inline]
+    pub(crate) fn wants_to_run(&self, queue_bytes_high: usize) -> bool {
+        match self.phase {
+            Phase::Opening | Phase::Parting => self.flags.has(Flags::READABLE),
+            Phase::Open | Phase::Closing => {
+                (self.flags.has(Flags::READABLE) || self.unread.is_some())
+                    && self.queued_bytes() <= queue_bytes_high
+            }
+            Phase::Dead => false,
+        }
+    }
+
+    /// The peer is alive as of now.
+    #[inline]
+    pub(crate) fn heard(&mut self, now_tick: u32) {
+        self.mark_tick = now_tick;
+        self.flags.clear(Flags::PINGED);
+    }
+
+    /// Frees the queue's memory once the peer has caught up.
+    pub(crate) fn drop_empty_queue(&mut self) {
+        if self.queued_bytes() == 0 {
+            self.queue = None;
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! One run of a connection: read once, take steps, let the application answer, write once.
+
+use std::io::{self, ErrorKind};
+
+use super::app::{App, Ending};
+use super::connection::{Connection, Flags, Phase};
+use super::desk::{Desk, Next};
+use super::outbox::{Outbox, Outgoing, append_close};
+use super::{ConnId, Stream};
+use crate::ws::close::{CloseCode, Violation};
+use crate::ws::frame::{HEADROOM, Opcode, append_frame};
+use crate::ws::inbound::{Inbound, Step};
+
+/// One connection, and all that it may touch while it runs.
+pub(crate) struct Run<'a, S, A: App> {
+    pub(crate) id: ConnId,
+    pub(crate) conn: &'a mut Connection<S, A::Conn>,
+    pub(crate) desk: &'a mut Desk,
+    pub(crate) app: &'a mut A,
+    pub(crate) outgoing: &'a mut Outgoing<A::Letter>,
+}
+
+/// What reading gave.
+pub(crate) enum Filled {
+    /// So many bytes lie behind the headroom.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// The peer's FIN.
+    Eof,
+    /// The connection broke.
+    Broken,
+}
+
+impl<S: Stream, A: App> Run<'_, S, A> {
+    /// Serves whatever the connection is ready for.
+    #[inline]
+    pub(crate) fn serve(&mut self) -> Next {
+        match self.conn.phase {
+            Phase::Open | Phase::Closing => self.converse(),
+            Phase::Opening => self.greet(),
+            Phase::Parting => self.discard(),
+            Phase::Dead => Next::Wait,
+        }
+    }
+
+    /// Open and Closing: one receive buffer full of frames.
+    fn converse(&mut self) -> Next {
+        match self.fill() {
+            Filled::Bytes(length) => {
+                self.conn.heard(self.desk.now_tick);
+                self.step_through(HEADROOM, HEADROOM + length)
+            }
+            Filled::Nothing => Next::Wait,
+            Filled::Eof => self.hung_up(),
+            Filled::Broken => Next::Over(Ending::Reset),
+        }
+    }
+
+    /// Takes steps over `recv[at..end]` until they are used up or something stops the run; then
+    /// writes what was said.
+    pub(crate) fn step_through(&mut self, mut at: usize, end: usize) -> Next {
+        let stop = loop {
+            match self.step(&mut at, end) {
+                Ok(Stride::On) if self.desk.cork.is_full() => {
+                    if self.flush().is_err() {
+                        return Next::Over(Ending::Reset);
+                    }
+                    if self.conn.queued_bytes() > self.desk.limits.queue_bytes_high {
+                        break Stop::Paused;
+                    }
+                }
+                Ok(Stride::On) => {}
+                Ok(Stride::Drained) => break Stop::Drained,
+                Ok(Stride::Yield) => break Stop::Paused,
+                Ok(Stride::Closed(code)) => break Stop::Ended(Ending::Closed(code)),
+                Err(violation) => break self.refuse(violation),
+            }
+        };
+        if self.flush().is_err() {
+            return Next::Over(Ending::Reset);
+        }
+        match stop {
+            Stop::Drained => {}
+            // Kept even if empty: a half-inflated message goes on from no input at all.
+            Stop::Paused => self.conn.unread = Some(Box::new(self.desk.recv[at..end].to_vec())),
+            // Both said Close: nothing can be in flight, so nothing is lost by hanging up now.
+            Stop::Ended(Ending::Closed(code)) if self.conn.queued_bytes() == 0 => {
+                return Next::Over(Ending::Closed(code));
+            }
+            Stop::Ended(ending) => return self.part(ending),
+        }
+        self.note_message_time();
+        if self.wants_to_run() { Next::Again } else { Next::Wait }
+    }
+
+    /// One step of the protocol and the application's answer to it.
+    #[inline]
+    fn step(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
+        let Self { id, conn, desk, app, outgoing } = self;
+        let queued_bytes = conn.queued_bytes();
+        let step = conn.inbound.step(
+            &desk.rules,
+            &mut conn.compression,
+            &mut desk.codec,
+            &mut desk.recv[..end],
+            at,
+        )?;
+        let mut closing = conn.phase == Phase::Closing;
+        match step {
+            Step::Drained => return Ok(Stride::Drained),
+            Step::Yield => return Ok(Stride::Yield),
+            Step::Message(message) => {
+                desk.counters.messages_in += 1;
+                if closing {
+                    return Ok(Stride::On); // we said Close: what still arrives is not answered
+                }
+                let mut out = Outbox {
+                    id: *id,
+                    cork: &mut desk.cork,
+                    codec: &mut desk.codec,
+                    compression: &mut conn.compression,
+                    outgoing,
+                    queued_bytes,
+                    closing: &mut closing,
+                };
+                let state = conn.app.as_mut().expect("an open connection has its application state");
+                app.on_message(state, message, &mut out);
+                if closing {
+                    conn.phase = Phase::Closing;
+                    conn.heard(desk.now_tick);
+                }
+            }
+            Step::Ping(payload) => {
+                if !closing {
+                    append_frame(desk.cork.tail(), Opcode::Pong, false, None, payload);
+                }
+            }
+            Step::Pong(_) => {}
+            Step::Close(said) => {
+                let code = said.map(|(code, _)| code);
+                if !closing {
+                    match said {
+                        Some((code, _)) => append_close(desk.cork.tail(), code, ""),
+                        None => append_frame(desk.cork.tail(), Opcode::Close, false, None, &[]),
+                    }
+                }
+                desk.counters.note_close(code.map_or(1005, CloseCode::as_u16));
+                return Ok(Stride::Closed(code));
+            }
+        }
+        Ok(Stride::On)
+    }
+
+    /// Remembers when the message now being received began.
+    #[inline]
+    fn note_message_time(&mut self) {
+        let conn = &mut *self.conn;
+        if !conn.inbound.is_mid_message() {
+            conn.flags.clear(Flags::MID_MESSAGE);
+        } else if !conn.flags.has(Flags::MID_MESSAGE) {
+            conn.flags.set(Flags::MID_MESSAGE);
+            conn.since_tick = self.desk.now_tick;
+        }
+    }
+
+    /// There is something to do without waiting for an event.
+    #[inline]
+    fn wants_to_run(&self) -> bool {
+        self.conn.wants_to_run(self.desk.limits.queue_bytes_high)
+    }
+
+    /// Gets the next bytes behind the headroom: those kept from last time, else from the kernel.
+    #[inline]
+    pub(crate) fn fill(&mut self) -> Filled {
+        if self.conn.unread.is_some() {
+            return self.refill();
+        }
+        self.receive(HEADROOM)
+    }
+
+    #[cold]
+    fn refill(&mut self) -> Filled {
+        let kept = self.conn.unread.take().unwrap_or_default();
+        self.desk.recv[HEADROOM..][..kept.len()].copy_from_slice(&kept);
+        Filled::Bytes(kept.len())
+    }
+
+    /// One `recv` behind `from`.
+    #[inline]
+    pub(crate) fn receive(&mut self, from: usize) -> Filled {
+        let conn = &mut *self.conn;
+        if !conn.flags.has(Flags::READABLE) {
+            return Filled::Nothing;
+        }
+        let room = &mut self.desk.recv[from..];
+        loop {
+            return match conn.stream.recv(room) {
+                Ok(0) => Filled::Eof,
+                Ok(length) => {
+                    // A short read means the kernel has no more, unless a FIN is behind it.
+                    if length < room.len() && !conn.flags.has(Flags::HUNG_UP) {
+                        conn.flags.clear(Flags::READABLE);
+                    }
+                    Filled::Bytes(length)
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    conn.flags.clear(Flags::READABLE);
+                    Filled::Nothing
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => Filled::Broken,
+            };
+        }
+    }
+
+    /// Writes what this run said. The peer taking bytes is a sign of life too.
+    #[inline]
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let Self { conn, desk, .. } = self;
+        if desk.cork.is_empty() {
+            return Ok(());
+        }
+        let blocked = conn.flags.has(Flags::BLOCKED);
+        let all = desk.cork.flush(&desk.recv, &mut conn.stream, &mut conn.queue, blocked)?;
+        if !all {
+            conn.flags.set(Flags::BLOCKED);
+        }
+        Ok(())
+    }
+
+    /// The kernel has room again: write the queue.
+    pub(crate) fn flush_queue(&mut self) -> Next {
+        let before = self.conn.queued_bytes();
+        let Some(queue) = &mut self.conn.queue else { return Next::Wait };
+        match queue.flush(&mut self.conn.stream) {
+            Ok(true) => self.conn.flags.clear(Flags::BLOCKED),
+            Ok(false) => self.conn.flags.set(Flags::BLOCKED),
+            Err(_) => return Next::Over(Ending::Reset),
+        }
+        if self.conn.queued_bytes() < before && self.conn.phase == Phase::Open {
+            self.conn.heard(self.desk.now_tick);
+        }
+        self.conn.drop_empty_queue();
+        match self.conn.phase {
+            Phase::Parting if self.conn.queue.is_none() => self.depart(),
+            _ if self.wants_to_run() => Next::Again,
+            _ => Next::Wait,
+        }
+    }
+
+    /// Asks a silent peer for a sign of life.
+    pub(crate) fn ping(&mut self) -> Next {
+        append_frame(self.desk.cork.tail(), Opcode::Ping, false, None, &[]);
+        self.desk.counters.pings += 1;
+        self.conn.flags.set(Flags::PINGED);
+        self.conn.mark_tick = self.desk.now_tick;
+        self.say()
+    }
+
+    /// A wait is over. Only a peer that is in the middle of a message still listens.
+    pub(crate) fn too_late(&mut self, ending: Ending) -> Next {
+        if self.conn.phase == Phase::Open && ending == Ending::TooSlow {
+            append_close(self.desk.cork.tail(), CloseCode::POLICY, "message took too long");
+            if self.flush().is_ok() {
+                return self.part(ending);
+            }
+        }
+        Next::Over(ending)
+    }
+
+    /// The server goes down.
+    pub(crate) fn say_going_away(&mut self) -> Next {
+        if self.conn.phase != Phase::Open {
+            return Next::Wait; // Opening is answered 503 when its head is whole
+        }
+        append_close(self.desk.cork.tail(), CloseCode::GOING_AWAY, "server is going down");
+        self.conn.phase = Phase::Closing;
+        self.conn.mark_tick = self.desk.now_tick;
+        self.say()
+    }
+
+    /// The application panicked: its connection is told, nobody else notices.
+    #[cold]
+    pub(crate) fn panicked(&mut self) -> Next {
+        self.desk.recover();
+        self.desk.counters.panics += 1;
+        append_close(self.desk.cork.tail(), CloseCode::INTERNAL, "");
+        let _ = self.flush();
+        Next::Over(Ending::Panicked)
+    }
+
+    fn say(&mut self) -> Next {
+        if self.flush().is_err() { Next::Over(Ending::Reset) } else { Next::Wait }
+    }
+
+    /// FIN without a Close. The peer may have closed only its half: it still gets what we owe.
+    #[cold]
+    fn hung_up(&mut self) -> Next {
+        self.part(Ending::HungUp)
+    }
+
+    /// The peer broke the protocol or a limit: say so once.
+    #[cold]
+    fn refuse(&mut self, violation: Violation) -> Stop {
+        self.desk.counters.violations += 1;
+        if self.conn.phase != Phase::Closing {
+            append_close(self.desk.cork.tail(), violation.close_code(), violation.reason());
+        }
+        Stop::Ended(Ending::Violated(violation))
+    }
+
+    /// From here on nothing is said or heard: the application is told, the queue is written,
+    /// and then our FIN goes out.
+    #[cold]
+    pub(crate) fn part(&mut self, ending: Ending) -> Next {
+        self.conn.phase = Phase::Parting;
+        self.conn.mark_tick = self.desk.now_tick;
+        self.conn.unread = None;
+        self.conn.inbound = Inbound::new();
+        if let Some(state) = self.conn.app.take() {
+            self.app.on_close(self.id, state, ending);
+        }
+        if self.conn.queued_bytes() > 0 { Next::Wait } else { self.depart() }
+    }
+
+    /// All is written. Closing a socket with unread bytes in it sends a reset, which can
+    /// overtake our last words: so only our half is closed, and theirs is read to its end.
+    fn depart(&mut self) -> Next {
+        if self.conn.stream.shutdown_write().is_err() {
+            return Next::Over(Ending::Reset);
+        }
+        self.conn.flags.set(Flags::READABLE);
+        Next::Again
+    }
+
+    /// Parting: throws away what still arrives. The close timeout bounds how long.
+    fn discard(&mut self) -> Next {
+        match self.receive(HEADROOM) {
+            Filled::Bytes(_) if self.wants_to_run() => Next::Again,
+            Filled::Bytes(_) | Filled::Nothing => Next::Wait,
+            Filled::Eof if self.conn.queued_bytes() > 0 => {
+                self.conn.flags.clear(Flags::READABLE);
+                Next::Wait
+            }
+            Filled::Eof | Filled::Broken => Next::Over(Ending::HungUp),
+        }
+    }
+}
+
+/// Where one step leads.
+enum Stride {
+    /// More may follow.
+    On,
+    /// The input is used up.
+    Drained,
+    /// Not now: this turn's inflate allowance is spent.
+    Yield,
+    /// Both sides have said Close.
+    Closed(Option<CloseCode>),
+}
+
+/// Why a run stops taking steps.
+enum Stop {
+    Drained,
+    Paused,
+    Ended(Ending),
+}

@@ -1,0 +1,117 @@
+//! What one worker lends to whichever connection is running: buffers, codec, clock, limits.
+
+use super::app::Ending;
+use super::clock::Clock;
+use super::cork::Cork;
+use crate::limits::Limits;
+use crate::metrics::Counters;
+use crate::ws::deflate::{Codec, DeflateConfig};
+use crate::ws::frame::{HEADROOM, Role};
+use crate::ws::inbound::Rules;
+
+/// Bytes read from one connection in one run. It bounds how long a flooder can hold the loop
+/// (128 KiB of smallest frames are about 1 ms of parsing), and fits the L2 cache.
+pub(crate) const RECV_BYTES: usize = 128 << 10;
+
+/// Inflated bytes a worker produces per turn before it looks at its other connections: about
+/// 1 ms at the speed of zlib.
+const INFLATE_BYTES_PER_TURN: usize = 1 << 20;
+
+/// Empty fragments one message may have. Nobody needs any; 65 536 non-empty ones pass.
+const EMPTY_FRAGMENTS_MAX: u32 = 1024;
+
+/// A tick of the wheel and the clock.
+pub(crate) const TICK_MS: u32 = 100;
+
+/// The limits in ticks, as the timers use them.
+pub(crate) struct Ticks {
+    pub(crate) handshake: u32,
+    pub(crate) message: u32,
+    /// 0: no pings.
+    pub(crate) ping: u32,
+    pub(crate) pong: u32,
+    pub(crate) close: u32,
+}
+
+impl Ticks {
+    fn new(limits: &Limits) -> Self {
+        // Rounded up, and one more for the tick that has already begun: never early.
+        let up = |ms: u32| ms.div_ceil(TICK_MS) + 1;
+        Self {
+            handshake: up(limits.handshake_timeout_ms),
+            message: up(limits.message_time_ms),
+            ping: if limits.ping_interval_ms == 0 { 0 } else { up(limits.ping_interval_ms) },
+            pong: up(limits.pong_timeout_ms),
+            close: up(limits.close_timeout_ms),
+        }
+    }
+}
+
+/// The worker's workbench.
+pub(crate) struct Desk {
+    /// `recv[..HEADROOM]` stays free: replies grow into it.
+    pub(crate) recv: Box<[u8]>,
+    pub(crate) cork: Cork,
+    pub(crate) codec: Codec,
+    pub(crate) rules: Rules,
+    pub(crate) limits: Limits,
+    pub(crate) ticks: Ticks,
+    pub(crate) clock: Clock,
+    pub(crate) now_tick: u32,
+    pub(crate) counters: Counters,
+    /// Going down: no new upgrades.
+    pub(crate) leaving: bool,
+    /// What the host last refused, waiting to be logged.
+    pub(crate) complaint: Option<std::io::Error>,
+}
+
+impl Desk {
+    pub(crate) fn new(limits: &Limits, deflate: &DeflateConfig) -> Self {
+        Self {
+            recv: receive_buffer(),
+            cork: Cork::default(),
+            codec: Codec::new(deflate),
+            rules: Rules {
+                role: Role::Server,
+                message_bytes_max: limits.message_bytes_max,
+                empty_fragments_max: EMPTY_FRAGMENTS_MAX,
+            },
+            limits: limits.clone(),
+            ticks: Ticks::new(limits),
+            clock: Clock::new(0),
+            now_tick: 0,
+            counters: Counters::default(),
+            leaving: false,
+            complaint: None,
+        }
+    }
+
+    /// Puts the bench in order after a panic left it as it was.
+    pub(crate) fn recover(&mut self) {
+        self.cork = Cork::default();
+        if self.recv.is_empty() {
+            self.recv = receive_buffer();
+        }
+    }
+
+    /// A new turn: its inflate allowance and its time.
+    pub(crate) fn begin_turn(&mut self, raw_ms: u64, intended_wait_ms: u64) {
+        self.now_tick = self.clock.advance(raw_ms, intended_wait_ms);
+        self.codec.refill(INFLATE_BYTES_PER_TURN);
+    }
+}
+
+fn receive_buffer() -> Box<[u8]> {
+    vec![0; HEADROOM + RECV_BYTES].into_boxed_slice()
+}
+
+/// What the worker has to do after a connection ran.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// Wait for events.
+    Wait,
+    /// It has more to do without an event: run it again next turn.
+    Again,
+    /// It is over; reap it at the end of the turn.
+    Over(Ending),
+}

@@ -1,0 +1,150 @@
+//! The opening of a connection: one HTTP request head, one answer.
+
+use super::app::{Answer, App, Ending};
+use super::connection::{Flags, Phase};
+use super::converse::{Filled, Run};
+use super::desk::Next;
+use super::outbox::Outbox;
+use super::Stream;
+use crate::http1::{self, Head, append_response};
+use crate::ws::extension;
+use crate::ws::frame::HEADROOM;
+use crate::ws::handshake::{Upgrade, append_accept};
+
+/// What became of a head.
+enum Greeted {
+    /// Not complete yet.
+    Partial,
+    /// 101 is said; so many bytes of the input belonged to the head.
+    Upgraded(usize),
+    /// An HTTP response is said, and it is the last word.
+    Answered,
+}
+
+impl<S: Stream, A: App> Run<'_, S, A> {
+    /// Opening: reads, and answers as soon as the head is whole. Frames that came in the same
+    /// segment are served at once.
+    pub(crate) fn greet(&mut self) -> Next {
+        let length = match self.receive(HEADROOM) {
+            Filled::Bytes(length) => length,
+            Filled::Nothing => return Next::Wait,
+            Filled::Eof | Filled::Broken => return Next::Over(Ending::HungUp),
+        };
+        let end = HEADROOM + length;
+        let greeted = match self.conn.unread.take() {
+            None => self.answer_received(end),
+            Some(head) => self.answer_collected(head, end),
+        };
+        match greeted {
+            Greeted::Partial if self.wants_to_run() => Next::Again,
+            Greeted::Partial => Next::Wait,
+            Greeted::Upgraded(at) => self.step_through(at, end),
+            Greeted::Answered if self.flush().is_err() => Next::Over(Ending::Reset),
+            Greeted::Answered => self.part(Ending::HungUp),
+        }
+    }
+
+    /// The usual case: the whole head in one read, parsed where it lies.
+    fn answer_received(&mut self, end: usize) -> Greeted {
+        // The buffer is lent to the parser while the rest of the desk works on the answer.
+        let recv = std::mem::take(&mut self.desk.recv);
+        let greeted = self.answer(&recv[HEADROOM..end], 0);
+        if let Greeted::Partial = greeted {
+            self.conn.unread = Some(Box::new(recv[HEADROOM..end].to_vec()));
+        }
+        self.desk.recv = recv;
+        match greeted {
+            Greeted::Upgraded(length) => Greeted::Upgraded(HEADROOM + length),
+            other => other,
+        }
+    }
+
+    /// A head in pieces is collected, and scanned only where it is new.
+    #[cold]
+    fn answer_collected(&mut self, mut head: Box<Vec<u8>>, end: usize) -> Greeted {
+        let known = head.len();
+        head.extend_from_slice(&self.desk.recv[HEADROOM..end]);
+        let greeted = self.answer(&head, known);
+        if let Greeted::Partial = greeted {
+            self.conn.unread = Some(head);
+        }
+        match greeted {
+            // The head ends in the bytes just read, for it was not complete without them.
+            Greeted::Upgraded(length) => Greeted::Upgraded(HEADROOM + length - known),
+            other => other,
+        }
+    }
+
+    /// Parses and answers. `scanned` bytes are known not to end a head.
+    fn answer(&mut self, bytes: &[u8], scanned: usize) -> Greeted {
+        let mut scanned = scanned;
+        match http1::parse_head(bytes, &mut scanned, self.desk.limits.head_bytes_max) {
+            Ok(None) => Greeted::Partial,
+            Ok(Some((head, length))) => match self.answer_head(&head) {
+                true => Greeted::Upgraded(length),
+                false => Greeted::Answered,
+            },
+            Err(error) => {
+                self.desk.counters.refused += 1;
+                let body = error.to_string();
+                append_response(self.desk.cork.tail(), error.status(), &[], body.as_bytes());
+                Greeted::Answered
+            }
+        }
+    }
+
+    /// Asks the application, then the protocol. `true` if the connection is upgraded.
+    fn answer_head(&mut self, head: &Head<'_>) -> bool {
+        if self.desk.leaving {
+            append_response(self.desk.cork.tail(), 503, &[("Retry-After", "5")], b"going down\n");
+            return false;
+        }
+        let (state, protocol) = match self.app.on_request(head) {
+            Answer::Upgrade { conn, protocol } => (conn, protocol),
+            Answer::Respond { status, content_type, body } => {
+                let headers = [("Content-Type", content_type)];
+                append_response(self.desk.cork.tail(), status, &headers, body.as_bytes());
+                return false;
+            }
+        };
+        let upgrade = match Upgrade::check(head) {
+            Ok(upgrade) => upgrade,
+            Err(refusal) => {
+                self.desk.counters.refused += 1;
+                refusal.append_to(self.desk.cork.tail());
+                return false;
+            }
+        };
+        let agreed = upgrade
+            .extensions
+            .and_then(|offers| extension::negotiate(offers, self.desk.codec.config()));
+        let extensions = agreed.as_ref().map(|(_, answer)| answer.as_str());
+        append_accept(self.desk.cork.tail(), &upgrade, protocol, extensions);
+        self.open(state, agreed.map(|(agreed, _)| agreed));
+        true
+    }
+
+    fn open(&mut self, state: A::Conn, agreed: Option<extension::Agreed>) {
+        let Self { id, conn, desk, app, outgoing } = self;
+        conn.compression.agreed = agreed;
+        conn.phase = Phase::Open;
+        conn.heard(desk.now_tick);
+        desk.counters.upgraded += 1;
+        let mut closing = false;
+        let state = conn.app.insert(state);
+        let mut out = Outbox {
+            id: *id,
+            cork: &mut desk.cork,
+            codec: &mut desk.codec,
+            compression: &mut conn.compression,
+            outgoing,
+            queued_bytes: 0,
+            closing: &mut closing,
+        };
+        app.on_open(state, &mut out);
+        if closing {
+            conn.phase = Phase::Closing;
+        }
+        conn.flags.clear(Flags::MID_MESSAGE);
+    }
+}

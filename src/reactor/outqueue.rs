@@ -1,0 +1,171 @@
+//! What a connection still owes its peer: shared frames and leftovers, counted in bytes.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
+
+use super::Stream;
+use crate::ws::frame::{Kind, Opcode, append_frame};
+
+/// Pieces handed to one `writev`. The kernel allows 1024; past a few dozen the call is long
+/// enough that its entry cost no longer shows.
+const PIECES_PER_WRITE: usize = 64;
+
+/// A finished frame that any number of connections may send: encoded once, shared by reference.
+#[derive(Clone, Debug)]
+pub struct SharedFrame(Arc<[u8]>);
+
+impl SharedFrame {
+    /// Frames a message for sending by a server.
+    pub fn message(kind: Kind, payload: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        append_frame(&mut bytes, Opcode::from(kind), false, None, payload);
+        Self(bytes.into())
+    }
+
+    /// The frame as it goes over the wire.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// One piece of the queue; `sent` bytes of it are gone.
+struct Chunk {
+    bytes: Bytes,
+    /// `sent <= bytes.len()`; a fully sent chunk leaves the queue at once.
+    sent: usize,
+}
+
+enum Bytes {
+    Owned(Vec<u8>),
+    Shared(SharedFrame),
+}
+
+impl Chunk {
+    fn rest(&self) -> &[u8] {
+        let all = match &self.bytes {
+            Bytes::Owned(bytes) => bytes,
+            Bytes::Shared(frame) => frame.bytes(),
+        };
+        &all[self.sent..]
+    }
+}
+
+/// The queue behind a peer that reads more slowly than we have things to say.
+#[derive(Default)]
+pub(crate) struct OutQueue {
+    chunks: VecDeque<Chunk>,
+    /// The sum of all `rest()`.
+    bytes: usize,
+}
+
+impl OutQueue {
+    /// Bytes still owed.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Queues bytes of our own, `from` that offset.
+    pub(crate) fn push_owned(&mut self, bytes: Vec<u8>, from: usize) {
+        self.push(Chunk { bytes: Bytes::Owned(bytes), sent: from });
+    }
+
+    /// Queues a copy of bytes that will not stay where they are.
+    pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
+        // Small leftovers in a row become one chunk: a flood of pongs must not cost a
+        // chunk header each.
+        if let Some(Chunk { bytes: Bytes::Owned(last), .. }) = self.chunks.back_mut()
+            && last.len() + bytes.len() <= COALESCE_BYTES
+        {
+            last.extend_from_slice(bytes);
+            self.bytes += bytes.len();
+            return;
+        }
+        self.push_owned(bytes.to_vec(), 0);
+    }
+
+    /// Queues a reference to a frame that others send too.
+    pub(crate) fn push_shared(&mut self, frame: SharedFrame, from: usize) {
+        self.push(Chunk { bytes: Bytes::Shared(frame), sent: from });
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        let rest = chunk.rest().len();
+        if rest > 0 {
+            self.bytes += rest;
+            self.chunks.push_back(chunk);
+        }
+    }
+
+    /// Writes until the queue is empty (`Ok(true)`) or the kernel takes no more (`Ok(false)`).
+    pub(crate) fn flush<S: Stream>(&mut self, stream: &mut S) -> io::Result<bool> {
+        while !self.chunks.is_empty() {
+            let mut pieces = [IoSlice::new(&[]); PIECES_PER_WRITE];
+            let count = self.chunks.len().min(PIECES_PER_WRITE);
+            for (piece, chunk) in pieces.iter_mut().zip(&self.chunks) {
+                *piece = IoSlice::new(chunk.rest());
+            }
+            match stream.send_vectored(&pieces[..count]) {
+                Ok(sent) => self.forget(sent),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes `sent` bytes off the front.
+    fn forget(&mut self, mut sent: usize) {
+        self.bytes -= sent;
+        while let Some(front) = self.chunks.front_mut() {
+            let rest = front.rest().len();
+            if sent < rest {
+                front.sent += sent;
+                return;
+            }
+            sent -= rest;
+            self.chunks.pop_front();
+        }
+    }
+}
+
+/// Leftovers up to this size share a chunk; beyond it copying costs more than a chunk does.
+const COALESCE_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::script::Script;
+
+    #[test]
+    fn short_writes_lose_nothing_and_repeat_nothing() {
+        for step in 1..40 {
+            let mut stream = Script::new();
+            stream.take_per_send(step);
+            let mut queue = OutQueue::default();
+            let frame = SharedFrame::message(Kind::Text, b"shared");
+            queue.push_copy(b"one,");
+            queue.push_shared(frame.clone(), 2);
+            queue.push_owned(b"..two".to_vec(), 2);
+            queue.push_copy(b"");
+            assert_eq!(queue.bytes(), 4 + 6 + 3);
+            assert!(queue.flush(&mut stream).expect("scripted"));
+            assert_eq!(stream.sent(), b"one,sharedtwo");
+            assert_eq!(queue.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn a_full_kernel_keeps_the_rest() {
+        let mut stream = Script::new();
+        stream.block_after(5);
+        let mut queue = OutQueue::default();
+        queue.push_copy(b"hello, world");
+        assert!(!queue.flush(&mut stream).expect("scripted"));
+        assert_eq!(queue.bytes(), 7);
+        stream.unblock();
+        assert!(queue.flush(&mut stream).expect("scripted"));
+        assert_eq!(stream.sent(), b"hello, world");
+    }
+}

@@ -1,0 +1,202 @@
+//! Scripted streams and hosts: a worker's whole world as plain data, for tests and fuzzing.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+use std::rc::Rc;
+
+use super::{ConnId, Host, Stream};
+
+/// A stream whose peer is a script. Clones are handles to the same stream.
+#[derive(Clone, Default)]
+pub(crate) struct Script(Rc<RefCell<State>>);
+
+#[derive(Default)]
+struct State {
+    incoming: VecDeque<Incoming>,
+    sent: Vec<u8>,
+    /// Bytes taken per `send`; 0 is no bound.
+    per_send: usize,
+    /// Bytes taken in all before the kernel says `WouldBlock`.
+    room: Option<usize>,
+    fin_sent: bool,
+    sends: usize,
+    recvs: usize,
+}
+
+enum Incoming {
+    Bytes(Vec<u8>),
+    Eof,
+    Reset,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// The peer sends bytes; each call arrives as a read of its own.
+    pub(crate) fn arrive(&self, bytes: &[u8]) {
+        self.0.borrow_mut().incoming.push_back(Incoming::Bytes(bytes.to_vec()));
+    }
+
+    /// The peer sends its FIN.
+    pub(crate) fn arrive_eof(&self) {
+        self.0.borrow_mut().incoming.push_back(Incoming::Eof);
+    }
+
+    /// The peer resets.
+    pub(crate) fn arrive_reset(&self) {
+        self.0.borrow_mut().incoming.push_back(Incoming::Reset);
+    }
+
+    pub(crate) fn take_per_send(&self, bytes: usize) {
+        self.0.borrow_mut().per_send = bytes;
+    }
+
+    /// The kernel takes so many more bytes and then blocks.
+    pub(crate) fn block_after(&self, bytes: usize) {
+        self.0.borrow_mut().room = Some(bytes);
+    }
+
+    pub(crate) fn unblock(&self) {
+        self.0.borrow_mut().room = None;
+    }
+
+    /// Everything sent so far.
+    pub(crate) fn sent(&self) -> Vec<u8> {
+        self.0.borrow().sent.clone()
+    }
+
+    /// What was sent since the last call.
+    pub(crate) fn take_sent(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.borrow_mut().sent)
+    }
+
+    pub(crate) fn fin_sent(&self) -> bool {
+        self.0.borrow().fin_sent
+    }
+
+    /// System calls made: (recv, send).
+    pub(crate) fn calls(&self) -> (usize, usize) {
+        let state = self.0.borrow();
+        (state.recvs, state.sends)
+    }
+
+    /// The worker holds no handle any more: the descriptor would be closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        Rc::strong_count(&self.0) == 1
+    }
+}
+
+impl Stream for Script {
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.0.borrow_mut();
+        state.recvs += 1;
+        match state.incoming.pop_front() {
+            None => Err(ErrorKind::WouldBlock.into()),
+            Some(Incoming::Eof) => {
+                state.incoming.push_front(Incoming::Eof); // a FIN is seen again by each read
+                Ok(0)
+            }
+            Some(Incoming::Reset) => Err(ErrorKind::ConnectionReset.into()),
+            Some(Incoming::Bytes(mut bytes)) => {
+                let taken = bytes.len().min(into.len());
+                into[..taken].copy_from_slice(&bytes[..taken]);
+                if taken < bytes.len() {
+                    state.incoming.push_front(Incoming::Bytes(bytes.split_off(taken)));
+                }
+                Ok(taken)
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.borrow_mut();
+        state.sends += 1;
+        let mut taken = match state.per_send {
+            0 => bytes.len(),
+            limit => bytes.len().min(limit),
+        };
+        if let Some(room) = &mut state.room {
+            taken = taken.min(*room);
+            *room -= taken;
+        }
+        if taken == 0 && !bytes.is_empty() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        state.sent.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        self.send(&all)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().fin_sent = true;
+        Ok(())
+    }
+}
+
+/// A host with one listener whose newcomers the test lines up.
+#[derive(Clone, Default)]
+pub(crate) struct ScriptHost(Rc<RefCell<HostState>>);
+
+#[derive(Default)]
+struct HostState {
+    waiting: VecDeque<io::Result<Script>>,
+    registered: Vec<ConnId>,
+    listening: bool,
+}
+
+impl ScriptHost {
+    pub(crate) fn new() -> Self {
+        let host = Self::default();
+        host.0.borrow_mut().listening = true;
+        host
+    }
+
+    /// A peer connects.
+    pub(crate) fn connect(&self) -> Script {
+        let script = Script::new();
+        self.0.borrow_mut().waiting.push_back(Ok(script.clone()));
+        script
+    }
+
+    /// The next accept fails.
+    pub(crate) fn fail_accept(&self, error: io::Error) {
+        self.0.borrow_mut().waiting.push_back(Err(error));
+    }
+
+    /// The ids registered so far, in order.
+    pub(crate) fn registered(&self) -> Vec<ConnId> {
+        self.0.borrow().registered.clone()
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.0.borrow().listening
+    }
+}
+
+impl Host for ScriptHost {
+    type Stream = Script;
+
+    fn listeners(&self) -> usize {
+        1
+    }
+
+    fn accept(&mut self, _: usize) -> io::Result<Script> {
+        self.0.borrow_mut().waiting.pop_front().unwrap_or(Err(ErrorKind::WouldBlock.into()))
+    }
+
+    fn register(&mut self, _: &Script, id: ConnId) -> io::Result<()> {
+        self.0.borrow_mut().registered.push(id);
+        Ok(())
+    }
+
+    fn close_listeners(&mut self) {
+        self.0.borrow_mut().listening = false;
+    }
+}

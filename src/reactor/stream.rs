@@ -1,0 +1,54 @@
+//! What the reactor needs of the world outside: a byte stream, and a host that opens them.
+//!
+//! The real ones are sockets and mio (`host`); the scripted ones of the tests are plain data.
+
+use std::io::{self, IoSlice};
+
+use super::ConnId;
+
+/// A non-blocking byte stream. `WouldBlock` means: wait for the next readiness event.
+pub trait Stream {
+    /// Reads what is there; 0 is the peer's FIN.
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes what fits.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes what fits of several pieces, in order.
+    fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Sends our FIN; reading goes on.
+    fn shutdown_write(&mut self) -> io::Result<()>;
+}
+
+/// Where streams come from and how the worker hears of them.
+pub trait Host {
+    /// The streams this host accepts.
+    type Stream: Stream;
+    /// How many listeners there are; they are numbered from 0.
+    fn listeners(&self) -> usize;
+    /// Takes one waiting connection off a listener's queue.
+    fn accept(&mut self, listener: usize) -> io::Result<Self::Stream>;
+    /// Asks for edge-triggered events of both directions, tagged with `id`, for as long as the
+    /// stream lives.
+    fn register(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
+    /// Closes every listener.
+    fn close_listeners(&mut self);
+}
+
+/// One readiness event, as the host reports it.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A listener has connections waiting.
+    Listener(usize),
+    /// A letter is in the mailbox.
+    Mail,
+    /// A connection became ready.
+    Stream {
+        /// Whose event it is. Stale ones (an earlier generation) are dropped by the worker.
+        id: ConnId,
+        /// Bytes, or the end, can be read.
+        readable: bool,
+        /// The kernel takes bytes again.
+        writable: bool,
+        /// The peer sent its FIN, or the connection broke: a short read is not the last one.
+        hung_up: bool,
+    },
+}

@@ -1,0 +1,428 @@
+//! One worker: a slab of connections and the loop that turns over them.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
+use super::app::{App, Ending};
+use super::connection::{Flags, Phase};
+use super::converse::Run;
+use super::deadline::{Due, due};
+use super::desk::{Desk, Next, TICK_MS};
+use super::drain::Drain;
+use super::entries::Entries;
+use super::mailbox::{Mailbox, Post};
+use super::outbox::Outgoing;
+use super::wheel::Wheel;
+use super::{ConnId, Event, Host, Mail, Stream};
+use crate::limits::Limits;
+use crate::metrics::Counters;
+use crate::ws::deflate::DeflateConfig;
+
+/// Timers looked at per turn: a million pings due in one tick become a hundred turns, with
+/// reads in between.
+const TIMERS_PER_TURN: usize = 8192;
+/// Letters read per turn.
+const LETTERS_PER_TURN: usize = 1024;
+/// Connections still taken off the accept queue when going down: the longest queue the kernel
+/// keeps by default.
+const LAST_ACCEPTS: usize = 65_536;
+/// Between two log lines about the same exhaustion.
+const QUIET_TICKS: u32 = 100;
+
+/// What a worker is made of.
+pub struct WorkerConfig {
+    /// The bounds of each connection.
+    pub limits: Limits,
+    /// Compression.
+    pub deflate: DeflateConfig,
+    /// Connections beyond this are answered 503.
+    pub connections_max: usize,
+}
+
+/// One event loop's state. It does no polling itself: `turn` is given events and time.
+pub struct Worker<A: App, H: Host> {
+    app: A,
+    host: H,
+    entries: Entries<H::Stream, A::Conn>,
+    wheel: Wheel,
+    desk: Desk,
+    mailbox: Mailbox<Mail<A::Letter>>,
+    outgoing: Outgoing<A::Letter>,
+    acceptor: Acceptor,
+    connections_max: usize,
+    /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
+    ready: Vec<ConnId>,
+    /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
+    dirty: Vec<ConnId>,
+    over: Vec<(ConnId, Ending)>,
+    leaving: Option<Leaving>,
+    last_complaint_tick: Option<u32>,
+}
+
+/// How far going down has come.
+enum Leaving {
+    /// Those who already connected are still let in.
+    Accepting { window_ticks: u32, left: usize },
+    /// Everyone is being told.
+    Draining(Drain),
+}
+
+/// What the loop does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Poll, for at most so long (`None`: until an event comes).
+    Wait(Option<u64>),
+    /// The worker is done.
+    Finished,
+}
+
+impl<A: App, H: Host> Worker<A, H> {
+    /// A worker that has not turned yet.
+    pub fn new(
+        app: A,
+        host: H,
+        mailbox: Mailbox<Mail<A::Letter>>,
+        posts: Vec<Post<Mail<A::Letter>>>,
+        config: &WorkerConfig,
+    ) -> Self {
+        Self {
+            app,
+            acceptor: Acceptor::new(host.listeners()),
+            host,
+            entries: Entries::with_capacity(config.connections_max),
+            wheel: Wheel::new(0),
+            desk: Desk::new(&config.limits, &config.deflate),
+            mailbox,
+            outgoing: Outgoing::new(posts),
+            connections_max: config.connections_max,
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            over: Vec::new(),
+            leaving: None,
+            last_complaint_tick: None,
+        }
+    }
+
+    /// One turn of the loop, in the one order: events, ready connections, newcomers, letters,
+    /// timers, leaving, deliveries, reaping.
+    pub fn turn(&mut self, raw_ms: u64, intended_wait_ms: u64, events: impl Iterator<Item = Event>) -> Turn {
+        self.desk.begin_turn(raw_ms, intended_wait_ms);
+        for event in events {
+            self.note(event);
+        }
+        self.run_ready();
+        self.accept_waiting();
+        if self.read_mail().is_break() {
+            return self.stop();
+        }
+        self.expire_timers();
+        if self.leave().is_break() {
+            return self.stop();
+        }
+        self.deliver();
+        self.reap();
+        self.next_turn()
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// What has been counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.desk.counters
+    }
+
+    /// Readiness becomes bits; nothing is served yet.
+    fn note(&mut self, event: Event) {
+        self.acceptor.note(&event);
+        let Event::Stream { id, readable, writable, hung_up } = event else { return };
+        let Some(conn) = self.entries.of(id) else {
+            self.desk.counters.stale_events += 1;
+            return;
+        };
+        if readable || hung_up {
+            conn.flags.set(Flags::READABLE);
+        }
+        if hung_up {
+            conn.flags.set(Flags::HUNG_UP);
+        }
+        if writable && conn.flags.has(Flags::BLOCKED) {
+            conn.flags.clear(Flags::BLOCKED);
+            self.run(id, Run::flush_queue);
+        } else if conn.wants_to_run(self.desk.limits.queue_bytes_high) {
+            self.enqueue(id);
+        }
+    }
+
+    fn enqueue(&mut self, id: ConnId) {
+        if let Some(conn) = self.entries.of(id)
+            && !conn.flags.has(Flags::QUEUED)
+        {
+            conn.flags.set(Flags::QUEUED);
+            self.ready.push(id);
+        }
+    }
+
+    /// Runs each ready connection once; those with more to do line up again.
+    fn run_ready(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        for id in ready.drain(..) {
+            if let Some(conn) = self.entries.of(id) {
+                conn.flags.clear(Flags::QUEUED);
+                self.run(id, Run::serve);
+            }
+        }
+        // Keep the allocation; what lined up meanwhile is in the new list.
+        ready.append(&mut self.ready);
+        self.ready = ready;
+    }
+
+    /// Lets one connection run, and sees to what follows. A panic costs that connection.
+    #[inline]
+    fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) {
+        let Self { entries, desk, app, outgoing, .. } = self;
+        let Some(conn) = entries.of(id) else { return };
+        let before = (conn.phase, conn.flags.has(Flags::MID_MESSAGE));
+        let mut run = Run { id, conn, desk, app, outgoing };
+        let next = match catch_unwind(AssertUnwindSafe(|| what(&mut run))) {
+            Ok(next) => next,
+            Err(_) => run.panicked(),
+        };
+        let after = (run.conn.phase, run.conn.flags.has(Flags::MID_MESSAGE));
+        match next {
+            Next::Wait => {}
+            Next::Again => self.enqueue(id),
+            Next::Over(ending) => return self.end(id, ending),
+        }
+        if before != after {
+            self.arm(id);
+        }
+    }
+
+    /// Marks a connection; it is freed when nobody holds it any more.
+    fn end(&mut self, id: ConnId, ending: Ending) {
+        if let Some(conn) = self.entries.of(id)
+            && conn.phase != Phase::Dead
+        {
+            conn.phase = Phase::Dead;
+            self.over.push((id, ending));
+        }
+    }
+
+    /// Sets the timer to what the connection waits for now.
+    fn arm(&mut self, id: ConnId) {
+        let now = self.desk.now_tick;
+        let Some(conn) = self.entries.of(id) else { return };
+        let tick = match due(conn, &self.desk.ticks, now) {
+            Due::Later(tick) => tick,
+            Due::Ping | Due::Over(_) => now.wrapping_add(1),
+            Due::Never => return self.wheel.cancel(&mut self.entries, id.index()),
+        };
+        self.wheel.schedule(&mut self.entries, id.index(), tick);
+    }
+
+    /// Takes newcomers, a few from each listener, and serves what they already sent.
+    fn accept_waiting(&mut self) {
+        let now = self.desk.now_tick;
+        self.acceptor.tick(now);
+        let mut from = 0;
+        while let Some(listener) = self.acceptor.next_waiting(from) {
+            from = listener + 1;
+            for _ in 0..ACCEPTS_PER_TURN {
+                match self.acceptor.accept(&mut self.host, listener, now) {
+                    Accepted::Stream(stream) => self.welcome(stream),
+                    Accepted::Nobody => break,
+                    Accepted::Exhausted(cause) => return self.complain(cause),
+                }
+            }
+        }
+    }
+
+    /// A newcomer's request is often there already: it is answered before the connection is
+    /// registered, which spares a wake-up.
+    fn welcome(&mut self, mut stream: H::Stream) {
+        self.desk.counters.accepted += 1;
+        if self.entries.len() >= self.connections_max {
+            self.desk.counters.turned_away += 1;
+            let _ = stream.send(TURNED_AWAY); // best effort: there is no entry to queue it in
+            let _ = stream.shutdown_write();
+            return;
+        }
+        let id = self.entries.insert(stream, self.desk.now_tick);
+        if let Some(conn) = self.entries.of(id) {
+            conn.flags.set(Flags::READABLE);
+        }
+        self.run(id, Run::serve);
+        let Some(conn) = self.entries.of(id) else { return };
+        if conn.phase == Phase::Dead {
+            return;
+        }
+        if let Err(cause) = self.host.register(&conn.stream, id) {
+            self.end(id, Ending::Reset);
+            return self.complain(Some(cause));
+        }
+        self.arm(id);
+    }
+
+    /// One line about exhaustion, not one per refused connection.
+    fn complain(&mut self, cause: Option<std::io::Error>) {
+        let now = self.desk.now_tick;
+        self.desk.counters.exhausted += 1;
+        let quiet = self.last_complaint_tick.is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
+        if let (Some(cause), false) = (cause, quiet) {
+            self.last_complaint_tick = Some(now);
+            self.desk.complaint = Some(cause);
+        }
+    }
+
+    /// What the host refused lately, for the log.
+    pub fn take_complaint(&mut self) -> Option<std::io::Error> {
+        self.desk.complaint.take()
+    }
+
+    fn read_mail(&mut self) -> ControlFlow<()> {
+        for _ in 0..LETTERS_PER_TURN {
+            match self.mailbox.take() {
+                None => break,
+                Some(Mail::Stop) => return ControlFlow::Break(()),
+                Some(Mail::Drain { window_ms }) => {
+                    let window_ticks = window_ms.div_ceil(TICK_MS);
+                    self.leaving.get_or_insert(Leaving::Accepting { window_ticks, left: LAST_ACCEPTS });
+                }
+                Some(Mail::App(letter)) => {
+                    let Self { app, outgoing, .. } = self;
+                    // A letter has no connection to blame; the next one may still be good.
+                    let _ = catch_unwind(AssertUnwindSafe(|| app.on_letter(letter, outgoing)));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn expire_timers(&mut self) {
+        let now = self.desk.now_tick;
+        for _ in 0..TIMERS_PER_TURN {
+            let Some(index) = self.wheel.expire(&mut self.entries, now) else { break };
+            let Some(id) = self.entries.id_at(index) else { continue };
+            let Some(conn) = self.entries.of(id) else { continue };
+            match due(conn, &self.desk.ticks, now) {
+                Due::Later(tick) => self.wheel.schedule(&mut self.entries, index, tick),
+                Due::Never => {}
+                Due::Ping => {
+                    self.run(id, Run::ping);
+                    self.arm(id);
+                }
+                Due::Over(ending) => {
+                    self.desk.counters.timed_out += 1;
+                    self.run(id, |run| run.too_late(ending));
+                }
+            }
+        }
+    }
+
+    /// One step of going down, if we are.
+    fn leave(&mut self) -> ControlFlow<()> {
+        let now = self.desk.now_tick;
+        match &mut self.leaving {
+            None => return ControlFlow::Continue(()),
+            Some(Leaving::Accepting { window_ticks, left }) => {
+                *left = left.saturating_sub(ACCEPTS_PER_TURN);
+                if *left > 0 && self.acceptor.is_busy() {
+                    return ControlFlow::Continue(());
+                }
+                self.acceptor.stop();
+                self.host.close_listeners();
+                self.desk.leaving = true;
+                let slots = self.entries.slots();
+                self.leaving =
+                    Some(Leaving::Draining(Drain::new(now, *window_ticks, self.desk.ticks.close, slots)));
+                return self.leave();
+            }
+            Some(Leaving::Draining(drain)) => {
+                let over = drain.is_over(now);
+                for index in drain.take_due(now) {
+                    if let Some(id) = self.entries.id_at(index as u32) {
+                        self.run(id, Run::say_going_away);
+                    }
+                }
+                self.reap();
+                if over || self.entries.len() == 0 {
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Queues what was said to other connections, and writes each of them once.
+    fn deliver(&mut self) {
+        let mut deliveries = std::mem::take(&mut self.outgoing.deliveries);
+        for (id, frame) in deliveries.drain(..) {
+            let Some(conn) = self.entries.of(id) else { continue };
+            if conn.phase != Phase::Open {
+                continue;
+            }
+            conn.queue.get_or_insert_default().push_shared(frame, 0);
+            if conn.queued_bytes() > self.desk.limits.queue_bytes_max {
+                self.desk.counters.overflowed += 1;
+                self.end(id, Ending::Overflowed);
+            } else if !conn.flags.has(Flags::DIRTY) && !conn.flags.has(Flags::BLOCKED) {
+                conn.flags.set(Flags::DIRTY);
+                self.dirty.push(id);
+            }
+        }
+        self.outgoing.deliveries.append(&mut deliveries);
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(conn) = self.entries.of(id) {
+                conn.flags.clear(Flags::DIRTY);
+                self.run(id, Run::flush_queue);
+            }
+        }
+    }
+
+    /// Frees the dead. Their ids are stale from here on, whatever still names them.
+    fn reap(&mut self) {
+        while let Some((id, ending)) = self.over.pop() {
+            self.wheel.cancel(&mut self.entries, id.index());
+            let Some(mut conn) = self.entries.remove(id) else { continue };
+            self.desk.codec.release(&mut conn.compression);
+            self.desk.counters.closed += 1;
+            if let Some(state) = conn.app.take() {
+                let app = &mut self.app;
+                let _ = catch_unwind(AssertUnwindSafe(|| app.on_close(id, state, ending)));
+            }
+            self.acceptor.resume(); // its descriptor is free again
+        }
+    }
+
+    fn next_turn(&self) -> Turn {
+        if !self.ready.is_empty() || !self.over.is_empty() || self.acceptor.is_busy() || !self.mailbox.is_empty() {
+            return Turn::Wait(Some(0));
+        }
+        let now = self.desk.now_tick;
+        let ticks = [
+            self.wheel.next_tick(),
+            self.acceptor.resumes_at(),
+            self.leaving.as_ref().map(|_| now.wrapping_add(1)),
+        ];
+        let soonest = ticks.into_iter().flatten().map(|tick| tick.wrapping_sub(now)).min();
+        Turn::Wait(soonest.map(|ticks| u64::from(ticks) * u64::from(TICK_MS)))
+    }
+
+    /// Nothing more is written; the application hears of every connection's end.
+    fn stop(&mut self) -> Turn {
+        for index in 0..self.entries.slots() {
+            if let Some(id) = self.entries.id_at(index as u32) {
+                self.end(id, Ending::Stopped);
+            }
+        }
+        self.reap();
+        Turn::Finished
+    }
+}
+
+/// For those who come when the house is full.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
