@@ -1,0 +1,524 @@
+//! The loop in scripted worlds: no socket, no clock, no sleep.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
+
+use super::mailbox::{Post, local};
+use super::script::{Script, ScriptHost};
+use super::*;
+use crate::http1::Head;
+use crate::limits::Limits;
+use crate::ws::close::CloseCode;
+use crate::ws::deflate::DeflateConfig;
+use crate::ws::frame::{Kind, Opcode, append_frame};
+use crate::ws::message::Message;
+
+const KEY: [u8; 4] = [1, 2, 3, 4];
+const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// Echoes; `panic`, `close` and `to <id>` are commands. Endings are written down.
+#[derive(Default)]
+struct Parrot {
+    endings: Rc<RefCell<Vec<(ConnId, Ending)>>>,
+}
+
+impl App for Parrot {
+    type Conn = Box<u32>;
+    type Letter = (ConnId, &'static str);
+
+    fn on_request(&mut self, head: &Head<'_>) -> Answer<Box<u32>> {
+        match head.path() {
+            "/echo" => Answer::Upgrade { conn: Box::new(0), protocol: None },
+            _ => Answer::Respond { status: 404, content_type: "text/plain", body: "no\n" },
+        }
+    }
+
+    fn on_message(&mut self, conn: &mut Box<u32>, message: Message<'_>, out: &mut Outbox<'_, Self>) {
+        **conn += 1;
+        match message.payload() {
+            b"panic" => panic!("as told"),
+            b"close" => out.close(CloseCode::NORMAL, "bye"),
+            payload if payload.starts_with(b"to ") => {
+                let text = std::str::from_utf8(&payload[3..]).expect("tests send text");
+                let to = ConnId::from_u64(text.parse().expect("tests send ids"));
+                out.others().deliver(to, &SharedFrame::message(Kind::Text, b"hello"));
+            }
+            _ => out.reply(message),
+        }
+    }
+
+    fn on_close(&mut self, id: ConnId, _: Box<u32>, ending: Ending) {
+        self.endings.borrow_mut().push((id, ending));
+    }
+
+    fn on_letter(&mut self, (to, text): (ConnId, &'static str), out: &mut Outgoing<Self::Letter>) {
+        out.deliver(to, &SharedFrame::message(Kind::Text, text.as_bytes()));
+    }
+}
+
+/// A worker, its host, and time.
+struct World {
+    worker: Worker<Parrot, ScriptHost>,
+    host: ScriptHost,
+    post: Post<Mail<(ConnId, &'static str)>>,
+    endings: Rc<RefCell<Vec<(ConnId, Ending)>>>,
+    now_ms: u64,
+    last: Turn,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Limits::default(), 1000)
+    }
+
+    fn with(limits: Limits, connections_max: usize) -> Self {
+        let (host, app) = (ScriptHost::new(), Parrot::default());
+        let endings = app.endings.clone();
+        let (post, mailbox) = local(64);
+        let config = WorkerConfig { limits, deflate: DeflateConfig::default(), connections_max };
+        let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);
+        Self { worker, host, post, endings, now_ms: 0, last: Turn::Wait(0) }
+    }
+
+    fn turn(&mut self, events: &[Event]) {
+        self.last = self.worker.turn(self.now_ms, 0, events.iter().copied());
+    }
+
+    /// Turns until the worker would sleep; the bound shows a loop that never rests.
+    fn settle(&mut self, events: &[Event]) {
+        self.turn(events);
+        for _ in 0..1000 {
+            match self.last {
+                Turn::Wait(0) => self.turn(&[]),
+                _ => return,
+            }
+        }
+        panic!("the worker never comes to rest");
+    }
+
+    /// Time passes in attended steps, each of them turned over.
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms / 100 {
+            self.now_ms += 100;
+            self.settle(&[]);
+        }
+    }
+
+    fn connect(&mut self) -> (Script, ConnId) {
+        let script = self.host.connect();
+        self.settle(&[Event::Listener(0)]);
+        let id = *self.host.registered().last().expect("accepted");
+        (script, id)
+    }
+
+    fn open(&mut self) -> (Script, ConnId) {
+        let (script, id) = self.connect();
+        script.arrive(REQUEST);
+        self.settle(&[readable(id)]);
+        assert!(script.take_sent().starts_with(b"HTTP/1.1 101 "));
+        (script, id)
+    }
+
+    fn say(&mut self, script: &Script, id: ConnId, bytes: &[u8]) {
+        script.arrive(bytes);
+        self.settle(&[readable(id)]);
+    }
+
+    fn ending(&self, id: ConnId) -> Option<Ending> {
+        self.endings.borrow().iter().find(|(who, _)| *who == id).map(|(_, ending)| *ending)
+    }
+}
+
+fn readable(id: ConnId) -> Event {
+    Event::Stream { id, readable: true, writable: false, hung_up: false }
+}
+
+fn writable(id: ConnId) -> Event {
+    Event::Stream { id, readable: false, writable: true, hung_up: false }
+}
+
+fn hung_up(id: ConnId) -> Event {
+    Event::Stream { id, readable: true, writable: true, hung_up: true }
+}
+
+fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    append_frame(&mut out, opcode, false, Some(KEY), payload);
+    out
+}
+
+fn plain(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    append_frame(&mut out, opcode, false, None, payload);
+    out
+}
+
+fn close_frame(code: u16, reason: &str) -> Vec<u8> {
+    plain(Opcode::Close, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+#[test]
+fn an_echo_costs_one_recv_and_one_send() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    let before = script.calls();
+    world.say(&script, id, &masked(Opcode::Text, b"hello"));
+    assert_eq!(script.take_sent(), plain(Opcode::Text, b"hello"));
+    let after = script.calls();
+    assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1));
+}
+
+#[test]
+fn what_is_there_at_accept_is_answered_before_registering() {
+    let mut world = World::new();
+    let script = world.host.connect();
+    let frames = masked(Opcode::Binary, b"early");
+    script.arrive(&[REQUEST, &frames].concat());
+    world.settle(&[Event::Listener(0)]);
+    let sent = script.take_sent();
+    assert!(sent.starts_with(b"HTTP/1.1 101 ") && sent.ends_with(&plain(Opcode::Binary, b"early")));
+    assert_eq!(world.host.registered().len(), 1);
+}
+
+#[test]
+fn a_head_may_come_in_any_two_pieces_with_frames_behind_it() {
+    let stream = [REQUEST, &masked(Opcode::Text, b"one"), &masked(Opcode::Text, b"two")].concat();
+    for cut in 1..stream.len() {
+        let mut world = World::new();
+        let (script, id) = world.connect();
+        world.say(&script, id, &stream[..cut]);
+        world.say(&script, id, &stream[cut..]);
+        let expected = [plain(Opcode::Text, b"one"), plain(Opcode::Text, b"two")].concat();
+        assert!(script.sent().ends_with(&expected), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_head_byte_by_byte_is_answered_once() {
+    let mut world = World::new();
+    let (script, id) = world.connect();
+    for byte in REQUEST {
+        world.say(&script, id, &[*byte]);
+    }
+    let sent = script.take_sent();
+    assert!(sent.starts_with(b"HTTP/1.1 101 ") && sent.ends_with(b"\r\n\r\n"));
+}
+
+#[test]
+fn a_refused_request_is_answered_and_hung_up_on() {
+    let mut world = World::new();
+    let (script, id) = world.connect();
+    world.say(&script, id, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(script.sent().starts_with(b"HTTP/1.1 404 "));
+    assert!(script.fin_sent() && !script.is_closed(), "our last words must reach the peer first");
+    script.arrive_eof();
+    world.settle(&[hung_up(id)]);
+    assert!(script.is_closed());
+}
+
+#[test]
+fn both_closes_end_it_and_the_descriptor_is_freed() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    world.say(&script, id, &masked(Opcode::Close, &1000u16.to_be_bytes()));
+    assert_eq!(script.sent(), close_frame(1000, ""));
+    assert!(script.is_closed());
+    assert_eq!(world.ending(id), Some(Ending::Closed(Some(CloseCode::NORMAL))));
+    assert_eq!(world.worker.connections(), 0);
+}
+
+#[test]
+fn our_close_is_said_once_and_nothing_behind_it() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    let said = [masked(Opcode::Text, b"close"), masked(Opcode::Text, b"late"), masked(Opcode::Ping, b"x")];
+    world.say(&script, id, &said.concat());
+    assert_eq!(script.sent(), close_frame(1000, "bye"));
+    world.say(&script, id, &masked(Opcode::Close, &1000u16.to_be_bytes()));
+    assert_eq!(script.sent(), close_frame(1000, "bye"));
+    assert!(script.is_closed());
+}
+
+#[test]
+fn a_violation_is_named_and_what_follows_is_not_read() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    let said = [masked(Opcode::Text, b"fine"), plain(Opcode::Text, b"unmasked"), masked(Opcode::Text, b"no")];
+    world.say(&script, id, &said.concat());
+    let sent = script.sent();
+    let fine = plain(Opcode::Text, b"fine");
+    assert!(sent.starts_with(&fine));
+    assert_eq!(&sent[fine.len()..][..1], [0x88]);
+    assert_eq!(&sent[fine.len() + 2..][..2], 1002u16.to_be_bytes());
+    assert!(matches!(world.ending(id), Some(Ending::Violated(_))));
+    world.say(&script, id, &masked(Opcode::Text, b"still talking"));
+    assert_eq!(script.sent(), sent);
+    world.pass(4000);
+    assert!(script.is_closed(), "the close timeout ends what the peer does not");
+}
+
+#[test]
+fn silence_is_pinged_and_then_ended() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    world.pass(21_000);
+    assert_eq!(script.sent(), b"");
+    world.pass(4_500);
+    assert_eq!(script.take_sent(), plain(Opcode::Ping, b""));
+    world.say(&script, id, &masked(Opcode::Pong, b""));
+    world.pass(15_000);
+    assert!(!script.is_closed(), "an answered ping starts the silence anew");
+    world.pass(10_600);
+    assert_eq!(script.take_sent(), plain(Opcode::Ping, b""));
+    world.pass(9_900);
+    assert!(!script.is_closed());
+    world.pass(400);
+    assert!(script.is_closed());
+    assert_eq!(world.ending(id), Some(Ending::Silent));
+}
+
+#[test]
+fn time_the_worker_lost_is_not_held_against_its_peers() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    world.now_ms += 60_000; // as if stopped and continued
+    world.settle(&[]);
+    assert_eq!(script.sent(), b"", "nobody was silent: nobody listened");
+    assert!(!script.is_closed());
+    world.say(&script, id, &masked(Opcode::Text, b"still here"));
+    assert_eq!(script.sent(), plain(Opcode::Text, b"still here"));
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_ended() {
+    let mut world = World::new();
+    let (silent, _) = world.connect();
+    let (dribble, id) = world.connect();
+    for byte in &REQUEST[..90] {
+        world.say(&dribble, id, &[*byte]);
+        world.pass(100);
+    }
+    assert!(!dribble.is_closed());
+    world.pass(1_500);
+    assert!(silent.is_closed() && dribble.is_closed());
+}
+
+#[test]
+fn a_message_trickled_for_ever_is_ended_with_a_reason() {
+    let limits = Limits { message_time_ms: 5_000, ..Limits::default() };
+    let mut world = World::with(limits, 10);
+    let (script, id) = world.open();
+    world.say(&script, id, &masked(Opcode::Binary, &[7; 200])[..20]);
+    for _ in 0..50 {
+        world.pass(100);
+        world.say(&script, id, b"x");
+    }
+    world.pass(300);
+    assert_eq!(script.sent(), close_frame(1008, "message took too long"));
+    assert_eq!(world.ending(id), Some(Ending::TooSlow));
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read_from() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    script.block_after(100);
+    let message = masked(Opcode::Binary, &[9; 1000]);
+    let all = message.repeat(2000);
+    world.say(&script, id, &all);
+    let queued_max = Limits::default().queue_bytes_high + (256 << 10);
+    assert!(script.calls().0 < 10, "reading must stop");
+    script.unblock();
+    world.settle(&[writable(id)]);
+    assert_eq!(script.sent(), plain(Opcode::Binary, &[9; 1000]).repeat(2000), "and lose nothing");
+    assert!(queued_max < all.len());
+}
+
+#[test]
+fn short_writes_keep_order_for_large_and_small_replies() {
+    for per_send in [1, 7, 1000, 4096] {
+        let mut world = World::new();
+        let (script, id) = world.open();
+        script.take_per_send(per_send);
+        let mut said = Vec::new();
+        let mut expected = Vec::new();
+        for size in [3, 5000, 0, 2047, 2048, 9000, 125, 126] {
+            said.extend(masked(Opcode::Binary, &vec![size as u8; size]));
+            expected.extend(plain(Opcode::Binary, &vec![size as u8; size]));
+        }
+        world.say(&script, id, &said);
+        assert_eq!(script.sent(), expected, "{per_send} bytes per send");
+    }
+}
+
+#[test]
+fn eof_and_reset_end_it_without_a_spin() {
+    let mut world = World::new();
+    let (eof, eof_id) = world.open();
+    let (reset, reset_id) = world.open();
+    eof.arrive_eof();
+    reset.arrive_reset();
+    world.settle(&[hung_up(eof_id), hung_up(reset_id)]);
+    world.settle(&[]);
+    assert!(eof.is_closed() && reset.is_closed());
+    assert_eq!(world.ending(eof_id), Some(Ending::HungUp));
+    assert_eq!(world.ending(reset_id), Some(Ending::Reset));
+}
+
+#[test]
+fn a_half_closed_peer_that_does_not_read_costs_no_turns() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    script.block_after(0);
+    script.arrive(&masked(Opcode::Binary, &[1; 1000]));
+    script.arrive_eof();
+    world.settle(&[hung_up(id)]);
+    assert!(matches!(world.last, Turn::Wait(ms) if ms > 0));
+    script.unblock();
+    world.settle(&[writable(id)]);
+    assert_eq!(script.sent(), plain(Opcode::Binary, &[1; 1000]), "it closed only its half");
+    assert!(script.is_closed());
+}
+
+#[test]
+fn a_recycled_slot_inherits_nothing() {
+    let mut world = World::new();
+    let (old, old_id) = world.open();
+    let (sender, sender_id) = world.open();
+    old.arrive_eof();
+    world.settle(&[hung_up(old_id)]);
+    let (new, new_id) = world.open();
+    assert_eq!(new_id.index(), old_id.index(), "the slot is reused");
+    assert_ne!(new_id, old_id);
+    // The predecessor's events, messages and letters, all late:
+    world.settle(&[hung_up(old_id), readable(old_id), writable(old_id)]);
+    assert_eq!(world.worker.counters().stale_events, 3);
+    let command = format!("to {}", old_id.as_u64());
+    world.say(&sender, sender_id, &masked(Opcode::Text, command.as_bytes()));
+    world.post.post(Mail::App((old_id, "letter"))).expect("room");
+    world.settle(&[Event::Mail]);
+    assert_eq!(new.sent(), b"");
+    assert!(!new.is_closed());
+    // Its own still arrive.
+    let command = format!("to {}", new_id.as_u64());
+    world.say(&sender, sender_id, &masked(Opcode::Text, command.as_bytes()));
+    assert_eq!(new.take_sent(), plain(Opcode::Text, b"hello"));
+    // And the predecessor's timer does not fire for it: its silence counts from its own start.
+    world.pass(20_000);
+    assert_eq!(new.sent(), b"");
+}
+
+#[test]
+fn an_event_in_the_turn_of_the_close_reaches_nobody() {
+    let mut world = World::new();
+    let (old, old_id) = world.open();
+    old.arrive_reset();
+    let newcomer = world.host.connect();
+    newcomer.arrive(REQUEST);
+    // One batch: the old one dies, a new one is accepted, and an event for the old id follows.
+    world.turn(&[readable(old_id), Event::Listener(0), writable(old_id), hung_up(old_id)]);
+    world.settle(&[readable(old_id)]);
+    assert!(newcomer.sent().starts_with(b"HTTP/1.1 101 ") && !newcomer.is_closed());
+}
+
+#[test]
+fn a_panic_costs_one_connection() {
+    let mut world = World::new();
+    let (victim, victim_id) = world.open();
+    let (other, other_id) = world.open();
+    world.say(&victim, victim_id, &[masked(Opcode::Text, b"lost"), masked(Opcode::Text, b"panic")].concat());
+    assert_eq!(victim.sent(), close_frame(1011, ""));
+    assert!(victim.is_closed());
+    assert_eq!(world.ending(victim_id), Some(Ending::Panicked));
+    world.say(&other, other_id, &masked(Opcode::Text, b"fine"));
+    assert_eq!(other.sent(), plain(Opcode::Text, b"fine"));
+}
+
+#[test]
+fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    world.host.fail_accept(io::Error::from_raw_os_error(24)); // EMFILE
+    let waiting = world.host.connect();
+    world.settle(&[Event::Listener(0)]);
+    assert!(world.worker.take_complaint().is_some());
+    assert!(matches!(world.last, Turn::Wait(ms) if ms > 0), "no spin");
+    world.say(&script, id, &masked(Opcode::Text, b"unharmed"));
+    assert_eq!(script.sent(), plain(Opcode::Text, b"unharmed"));
+    world.pass(400); // edge-triggered: no second event comes, the timer must do it
+    waiting.arrive(REQUEST);
+    let id = *world.host.registered().last().expect("accepted by timer");
+    world.settle(&[readable(id)]);
+    assert!(waiting.sent().starts_with(b"HTTP/1.1 101 "));
+}
+
+#[test]
+fn a_peer_gone_before_accept_hides_nobody_behind_it() {
+    let mut world = World::new();
+    world.host.fail_accept(ErrorKind::ConnectionAborted.into());
+    let next = world.host.connect();
+    world.settle(&[Event::Listener(0)]);
+    assert_eq!(world.host.registered().len(), 1);
+    assert!(!next.is_closed());
+}
+
+#[test]
+fn a_full_house_says_503() {
+    let mut world = World::with(Limits::default(), 1);
+    let (_kept, _) = world.open();
+    let late = world.host.connect();
+    world.settle(&[Event::Listener(0)]);
+    assert!(late.sent().starts_with(b"HTTP/1.1 503 ") && late.is_closed());
+}
+
+#[test]
+fn draining_tells_everyone_once_and_ends() {
+    let mut world = World::new();
+    let peers: Vec<_> = (0..20).map(|_| world.open()).collect();
+    let queued = world.host.connect();
+    world.post.post(Mail::Drain { window_ms: 2_000 }).expect("room");
+    world.settle(&[Event::Mail]);
+    assert!(!world.host.is_listening());
+    queued.arrive(REQUEST);
+    let told = |peers: &[(Script, ConnId)]| peers.iter().filter(|(peer, _)| !peer.sent().is_empty()).count();
+    world.pass(1_000);
+    let halfway = told(&peers);
+    assert!((1..20).contains(&halfway), "spread over the window, {halfway} after half of it");
+    world.pass(1_000);
+    assert_eq!(told(&peers), 20);
+    for (peer, id) in &peers {
+        assert_eq!(peer.sent(), close_frame(1001, "server is going down"));
+        world.say(peer, *id, &masked(Opcode::Close, &1001u16.to_be_bytes()));
+    }
+    world.pass(4_000);
+    assert_eq!(world.last, Turn::Finished);
+    assert!(peers.iter().all(|(peer, _)| peer.is_closed()));
+    assert!(queued.is_closed());
+}
+
+#[test]
+fn stop_ends_at_once_and_says_so_to_the_application() {
+    let mut world = World::new();
+    let (script, id) = world.open();
+    world.post.post(Mail::Stop).expect("room");
+    world.turn(&[Event::Mail]);
+    assert_eq!(world.last, Turn::Finished);
+    assert!(script.is_closed());
+    assert_eq!(world.ending(id), Some(Ending::Stopped));
+}
+
+#[test]
+fn an_entry_is_one_cache_line() {
+    use super::connection::Connection;
+    type Entry = Connection<crate::sys::Socket, Box<u32>>;
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 64));
+    // The slab keeps `Vacant(usize) | Occupied(T)`: the phase's niche pays for the tag.
+    #[expect(dead_code, reason = "only its size is looked at")]
+    enum Slot {
+        Vacant(usize),
+        Occupied(Entry),
+    }
+    assert_eq!(size_of::<Slot>(), 64);
+}
