@@ -91,6 +91,12 @@ impl Acceptor {
         }
     }
 
+    /// Asks every listener once more: an edge may be on its way that we will not wait for.
+    pub(crate) fn ask_all(&mut self) {
+        self.waiting.fill(true);
+        self.resting_until = None;
+    }
+
     /// No listener is asked again.
     pub(crate) fn stop(&mut self) {
         self.waiting.clear();

@@ -73,6 +73,18 @@ impl Flags {
     }
 }
 
+/// What is owed in either direction: a box of its own, because most connections owe nothing.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    /// What the peer has not read yet.
+    pub(crate) queue: OutQueue,
+    /// What we have not understood yet: a partial request head, or what was left when reading
+    /// was paused in the middle of the receive buffer (then possibly nothing, but to be resumed).
+    pub(crate) unread: Option<Vec<u8>>,
+    /// How far a partial request head has been searched for its end.
+    pub(crate) scanned: usize,
+}
+
 /// Everything the worker knows about one peer.
 ///
 /// `repr(C)` keeps the order as written: hot fields first, and `phase` last so that its niche
@@ -88,11 +100,8 @@ pub(crate) struct Connection<S, C> {
     pub(crate) since_tick: u32,
     pub(crate) inbound: Inbound,
     pub(crate) compression: Compression,
-    /// What we owe the peer; null when it keeps up.
-    pub(crate) queue: Option<Box<OutQueue>>,
-    /// Bytes read and not yet understood: a partial request head, or what was left when
-    /// reading was paused in the middle of the receive buffer. Null otherwise.
-    pub(crate) unread: Option<Box<Vec<u8>>>,
+    /// What one side is behind with; null while both keep up.
+    pub(crate) backlog: Option<Box<Backlog>>,
     /// The application's own state, from the upgrade on.
     pub(crate) app: Option<C>,
     pub(crate) timer: Link,
@@ -109,8 +118,7 @@ impl<S, C> Connection<S, C> {
             since_tick: 0,
             inbound: Inbound::new(),
             compression: Compression::default(),
-            queue: None,
-            unread: None,
+            backlog: None,
             app: None,
             timer: Link::default(),
             flags: Flags::default(),
@@ -121,7 +129,28 @@ impl<S, C> Connection<S, C> {
     /// Bytes queued behind the peer.
     #[inline]
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.bytes())
+        self.backlog.as_ref().map_or(0, |backlog| backlog.queue.bytes())
+    }
+
+    /// Whether bytes were read and not yet understood.
+    #[inline]
+    pub(crate) fn has_unread(&self) -> bool {
+        self.backlog.as_ref().is_some_and(|backlog| backlog.unread.is_some())
+    }
+
+    /// Keeps bytes that were read and cannot be understood yet.
+    pub(crate) fn keep_unread(&mut self, bytes: Vec<u8>, scanned: usize) {
+        let backlog = self.backlog.get_or_insert_default();
+        (backlog.unread, backlog.scanned) = (Some(bytes), scanned);
+    }
+
+    /// Takes them back, and how far they were scanned.
+    #[inline]
+    pub(crate) fn take_unread(&mut self) -> Option<(Vec<u8>, usize)> {
+        let backlog = self.backlog.as_mut()?;
+        let unread = backlog.unread.take().map(|bytes| (bytes, backlog.scanned));
+        self.drop_empty_backlog();
+        unread
     }
 
     /// There is something to do without waiting for an event. A peer that does not read what it
@@ -131,7 +160,7 @@ impl<S, C> Connection<S, C> {
         match self.phase {
             Phase::Opening | Phase::Parting => self.flags.has(Flags::READABLE),
             Phase::Open | Phase::Closing => {
-                (self.flags.has(Flags::READABLE) || self.unread.is_some())
+                (self.flags.has(Flags::READABLE) || self.has_unread())
                     && self.queued_bytes() <= queue_bytes_high
             }
             Phase::Dead => false,
@@ -145,10 +174,10 @@ impl<S, C> Connection<S, C> {
         self.flags.clear(Flags::PINGED);
     }
 
-    /// Frees the queue's memory once the peer has caught up.
-    pub(crate) fn drop_empty_queue(&mut self) {
-        if self.queued_bytes() == 0 {
-            self.queue = None;
+    /// Frees the backlog's memory once both sides have caught up.
+    pub(crate) fn drop_empty_backlog(&mut self) {
+        if self.queued_bytes() == 0 && !self.has_unread() {
+            self.backlog = None;
         }
     }
 }

@@ -83,7 +83,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         match stop {
             Stop::Drained => {}
             // Kept even if empty: a half-inflated message goes on from no input at all.
-            Stop::Paused => self.conn.unread = Some(Box::new(self.desk.recv[at..end].to_vec())),
+            Stop::Paused => self.conn.keep_unread(self.desk.recv[at..end].to_vec(), 0),
             // Both said Close: nothing can be in flight, so nothing is lost by hanging up now.
             Stop::Ended(Ending::Closed(code)) if self.conn.queued_bytes() == 0 => {
                 return Next::Over(Ending::Closed(code));
@@ -145,7 +145,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                         None => append_frame(desk.cork.tail(), Opcode::Close, false, None, &[]),
                     }
                 }
-                desk.counters.note_close(code.map_or(1005, CloseCode::as_u16));
                 return Ok(Stride::Closed(code));
             }
         }
@@ -166,14 +165,14 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// There is something to do without waiting for an event.
     #[inline]
-    fn wants_to_run(&self) -> bool {
+    pub(crate) fn wants_to_run(&self) -> bool {
         self.conn.wants_to_run(self.desk.limits.queue_bytes_high)
     }
 
     /// Gets the next bytes behind the headroom: those kept from last time, else from the kernel.
     #[inline]
     pub(crate) fn fill(&mut self) -> Filled {
-        if self.conn.unread.is_some() {
+        if self.conn.has_unread() {
             return self.refill();
         }
         self.receive(HEADROOM)
@@ -181,7 +180,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     #[cold]
     fn refill(&mut self) -> Filled {
-        let kept = self.conn.unread.take().unwrap_or_default();
+        let (kept, _) = self.conn.take_unread().unwrap_or_default();
         self.desk.recv[HEADROOM..][..kept.len()].copy_from_slice(&kept);
         Filled::Bytes(kept.len())
     }
@@ -222,7 +221,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             return Ok(());
         }
         let blocked = conn.flags.has(Flags::BLOCKED);
-        let all = desk.cork.flush(&desk.recv, &mut conn.stream, &mut conn.queue, blocked)?;
+        let all = desk.cork.flush(&desk.recv, &mut conn.stream, &mut conn.backlog, blocked)?;
         if !all {
             conn.flags.set(Flags::BLOCKED);
         }
@@ -232,8 +231,8 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// The kernel has room again: write the queue.
     pub(crate) fn flush_queue(&mut self) -> Next {
         let before = self.conn.queued_bytes();
-        let Some(queue) = &mut self.conn.queue else { return Next::Wait };
-        match queue.flush(&mut self.conn.stream) {
+        let Some(backlog) = &mut self.conn.backlog else { return Next::Wait };
+        match backlog.queue.flush(&mut self.conn.stream) {
             Ok(true) => self.conn.flags.clear(Flags::BLOCKED),
             Ok(false) => self.conn.flags.set(Flags::BLOCKED),
             Err(_) => return Next::Over(Ending::Reset),
@@ -241,9 +240,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         if self.conn.queued_bytes() < before && self.conn.phase == Phase::Open {
             self.conn.heard(self.desk.now_tick);
         }
-        self.conn.drop_empty_queue();
+        self.conn.drop_empty_backlog();
         match self.conn.phase {
-            Phase::Parting if self.conn.queue.is_none() => self.depart(),
+            Phase::Parting if self.conn.queued_bytes() == 0 => self.depart(),
             _ if self.wants_to_run() => Next::Again,
             _ => Next::Wait,
         }
@@ -316,7 +315,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     pub(crate) fn part(&mut self, ending: Ending) -> Next {
         self.conn.phase = Phase::Parting;
         self.conn.mark_tick = self.desk.now_tick;
-        self.conn.unread = None;
+        self.conn.take_unread();
         self.conn.inbound = Inbound::new();
         if let Some(state) = self.conn.app.take() {
             self.app.on_close(self.id, state, ending);

@@ -14,6 +14,7 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 
+use super::connection::Backlog;
 use super::outqueue::{OutQueue, SharedFrame};
 use super::Stream;
 use crate::ws::message::Framed;
@@ -106,19 +107,19 @@ impl Cork {
         &mut self,
         received: &[u8],
         stream: &mut S,
-        queue: &mut Option<Box<OutQueue>>,
+        backlog: &mut Option<Box<Backlog>>,
         blocked: bool,
     ) -> io::Result<bool> {
-        let behind = queue.as_ref().is_some_and(|queue| queue.bytes() > 0);
+        let behind = backlog.as_ref().is_some_and(|backlog| backlog.queue.bytes() > 0);
         let outcome = if self.pieces.is_empty() && !behind {
             send_all(stream, &self.bytes).map(|sent| {
                 if sent < self.bytes.len() {
-                    queue.get_or_insert_default().push_copy(&self.bytes[sent..]);
+                    backlog.get_or_insert_default().queue.push_copy(&self.bytes[sent..]);
                 }
                 sent == self.bytes.len()
             })
         } else {
-            self.flush_pieces(received, stream, queue, behind, blocked)
+            self.flush_pieces(received, stream, backlog, behind, blocked)
         };
         self.clear();
         outcome
@@ -129,7 +130,7 @@ impl Cork {
         &mut self,
         received: &[u8],
         stream: &mut S,
-        queue: &mut Option<Box<OutQueue>>,
+        backlog: &mut Option<Box<Backlog>>,
         behind: bool,
         blocked: bool,
     ) -> io::Result<bool> {
@@ -141,13 +142,14 @@ impl Cork {
         if sent == self.total {
             return Ok(true);
         }
-        self.leave_rest(received, sent, queue.get_or_insert_default());
+        let queue = &mut backlog.get_or_insert_default().queue;
+        self.leave_rest(received, sent, queue);
         if blocked {
             return Ok(false); // the kernel has said no; the writable event will say yes
         }
         // A short write is not yet a refusal: ask until the kernel says so, or the edge that
         // reports room again would never come.
-        queue.get_or_insert_default().flush(stream)
+        queue.flush(stream)
     }
 
     fn write_once<S: Stream>(&self, received: &[u8], stream: &mut S) -> io::Result<usize> {

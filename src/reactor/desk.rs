@@ -1,7 +1,7 @@
 //! What one worker lends to whichever connection is running: buffers, codec, clock, limits.
 
 use super::app::Ending;
-use super::clock::Clock;
+use super::clock::{Clock, TICK_MS};
 use super::cork::Cork;
 use crate::limits::Limits;
 use crate::metrics::Counters;
@@ -20,9 +20,6 @@ const INFLATE_BYTES_PER_TURN: usize = 1 << 20;
 /// Empty fragments one message may have. Nobody needs any; 65 536 non-empty ones pass.
 const EMPTY_FRAGMENTS_MAX: u32 = 1024;
 
-/// A tick of the wheel and the clock.
-pub(crate) const TICK_MS: u32 = 100;
-
 /// The limits in ticks, as the timers use them.
 pub(crate) struct Ticks {
     pub(crate) handshake: u32,
@@ -36,7 +33,7 @@ pub(crate) struct Ticks {
 impl Ticks {
     fn new(limits: &Limits) -> Self {
         // Rounded up, and one more for the tick that has already begun: never early.
-        let up = |ms: u32| ms.div_ceil(TICK_MS) + 1;
+        let up = |ms: u32| ms.div_ceil(TICK_MS as u32) + 1;
         Self {
             handshake: up(limits.handshake_timeout_ms),
             message: up(limits.message_time_ms),

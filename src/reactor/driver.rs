@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use super::app::App;
 use super::mailbox::{self, Mailbox, Post};
@@ -160,10 +160,11 @@ struct Seat<M> {
     post: Post<M>,
 }
 
-impl<M> Seat<M> {
+impl<M: Send> Seat<M> {
     fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let (post, mailbox) = mailbox::mailbox(poll.registry(), MAIL_TOKEN, MAILBOX_LETTERS)?;
+        let waker = Arc::new(Waker::new(poll.registry(), MAIL_TOKEN)?);
+        let (post, mailbox) = mailbox::mailbox(waker, MAILBOX_LETTERS);
         Ok(Self { poll, mailbox, post })
     }
 }
@@ -171,17 +172,15 @@ impl<M> Seat<M> {
 /// Polls and turns until the worker is done.
 fn run<A: App>(mut worker: Worker<A, MioHost>, mut poll: Poll) -> Counters {
     let mut events = Events::with_capacity(EVENTS_PER_POLL);
-    let mut wait_ms = Some(0);
+    let mut wait_ms = 0;
     loop {
-        match poll.poll(&mut events, wait_ms.map(Duration::from_millis)) {
+        match poll.poll(&mut events, Some(Duration::from_millis(wait_ms))) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),
             // EBADF or EINVAL would be our own mistake; there is no peer to blame and no way on.
             Err(e) => panic!("epoll_wait failed: {e}"),
         }
-        // Waiting without an end is not time lost.
-        let intended_ms = wait_ms.unwrap_or(u64::MAX);
-        match worker.turn(clock::monotonic_ms(), intended_ms, events.iter().map(translate)) {
+        match worker.turn(clock::monotonic_ms(), wait_ms, events.iter().map(translate)) {
             Turn::Finished => return worker.counters().clone(),
             Turn::Wait(next_ms) => wait_ms = next_ms,
         }

@@ -43,13 +43,15 @@ impl ConnId {
 /// could be mistaken only after 2^32 accepts between the event and its delivery.
 pub(crate) struct Entries<S, C> {
     slab: Slab<Connection<S, C>>,
+    /// One past the highest slot ever used.
+    slots: usize,
     last_generation: u32,
 }
 
 impl<S, C> Entries<S, C> {
     /// Room for `expected` connections without growing: the pages are touched only when used.
     pub(crate) fn with_capacity(expected: usize) -> Self {
-        Self { slab: Slab::with_capacity(expected), last_generation: 0 }
+        Self { slab: Slab::with_capacity(expected), slots: 0, last_generation: 0 }
     }
 
     /// How many connections there are.
@@ -57,9 +59,9 @@ impl<S, C> Entries<S, C> {
         self.slab.len()
     }
 
-    /// One past the highest slot that may be in use: the bound of a sweep.
+    /// One past the highest slot ever used: the bound of a sweep.
     pub(crate) fn slots(&self) -> usize {
-        self.slab.capacity()
+        self.slots
     }
 
     /// Moves a stream in and names it.
@@ -67,6 +69,7 @@ impl<S, C> Entries<S, C> {
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
         let index = self.slab.insert(Connection::new(stream, generation, now_tick));
+        self.slots = self.slots.max(index + 1);
         ConnId::new(generation, u32::try_from(index).expect("max_connections is a u32"))
     }
 

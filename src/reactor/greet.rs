@@ -7,9 +7,11 @@ use super::desk::Next;
 use super::outbox::Outbox;
 use super::Stream;
 use crate::http1::{self, Head, append_response};
-use crate::ws::extension;
+use crate::ws::deflate::Agreed;
 use crate::ws::frame::HEADROOM;
 use crate::ws::handshake::{Upgrade, append_accept};
+
+const PLAIN_TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 
 /// What became of a head.
 enum Greeted {
@@ -31,9 +33,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             Filled::Eof | Filled::Broken => return Next::Over(Ending::HungUp),
         };
         let end = HEADROOM + length;
-        let greeted = match self.conn.unread.take() {
+        let greeted = match self.conn.take_unread() {
             None => self.answer_received(end),
-            Some(head) => self.answer_collected(head, end),
+            Some((head, scanned)) => self.answer_collected(head, scanned, end),
         };
         match greeted {
             Greeted::Partial if self.wants_to_run() => Next::Again,
@@ -48,9 +50,10 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     fn answer_received(&mut self, end: usize) -> Greeted {
         // The buffer is lent to the parser while the rest of the desk works on the answer.
         let recv = std::mem::take(&mut self.desk.recv);
-        let greeted = self.answer(&recv[HEADROOM..end], 0);
+        let mut scanned = 0;
+        let greeted = self.answer(&recv[HEADROOM..end], &mut scanned);
         if let Greeted::Partial = greeted {
-            self.conn.unread = Some(Box::new(recv[HEADROOM..end].to_vec()));
+            self.conn.keep_unread(recv[HEADROOM..end].to_vec(), scanned);
         }
         self.desk.recv = recv;
         match greeted {
@@ -61,12 +64,12 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// A head in pieces is collected, and scanned only where it is new.
     #[cold]
-    fn answer_collected(&mut self, mut head: Box<Vec<u8>>, end: usize) -> Greeted {
+    fn answer_collected(&mut self, mut head: Vec<u8>, mut scanned: usize, end: usize) -> Greeted {
         let known = head.len();
         head.extend_from_slice(&self.desk.recv[HEADROOM..end]);
-        let greeted = self.answer(&head, known);
+        let greeted = self.answer(&head, &mut scanned);
         if let Greeted::Partial = greeted {
-            self.conn.unread = Some(head);
+            self.conn.keep_unread(head, scanned);
         }
         match greeted {
             // The head ends in the bytes just read, for it was not complete without them.
@@ -75,10 +78,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
     }
 
-    /// Parses and answers. `scanned` bytes are known not to end a head.
-    fn answer(&mut self, bytes: &[u8], scanned: usize) -> Greeted {
-        let mut scanned = scanned;
-        match http1::parse_head(bytes, &mut scanned, self.desk.limits.head_bytes_max) {
+    /// Parses and answers. `scanned` is how far the search for the end has come.
+    fn answer(&mut self, bytes: &[u8], scanned: &mut usize) -> Greeted {
+        match http1::parse_head(bytes, scanned, self.desk.limits.head_bytes_max) {
             Ok(None) => Greeted::Partial,
             Ok(Some((head, length))) => match self.answer_head(&head) {
                 true => Greeted::Upgraded(length),
@@ -86,8 +88,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             },
             Err(error) => {
                 self.desk.counters.refused += 1;
-                let body = error.to_string();
-                append_response(self.desk.cork.tail(), error.status(), &[], body.as_bytes());
+                self.respond(error.status(), PLAIN_TEXT, &format!("{error}\n"));
                 Greeted::Answered
             }
         }
@@ -96,14 +97,13 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Asks the application, then the protocol. `true` if the connection is upgraded.
     fn answer_head(&mut self, head: &Head<'_>) -> bool {
         if self.desk.leaving {
-            append_response(self.desk.cork.tail(), 503, &[("Retry-After", "5")], b"going down\n");
+            self.respond(503, ("Retry-After", "5"), "The server is going down.\n");
             return false;
         }
         let (state, protocol) = match self.app.on_request(head) {
             Answer::Upgrade { conn, protocol } => (conn, protocol),
             Answer::Respond { status, content_type, body } => {
-                let headers = [("Content-Type", content_type)];
-                append_response(self.desk.cork.tail(), status, &headers, body.as_bytes());
+                self.respond(status, ("Content-Type", content_type), body);
                 return false;
             }
         };
@@ -115,16 +115,18 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 return false;
             }
         };
-        let agreed = upgrade
-            .extensions
-            .and_then(|offers| extension::negotiate(offers, self.desk.codec.config()));
-        let extensions = agreed.as_ref().map(|(_, answer)| answer.as_str());
-        append_accept(self.desk.cork.tail(), &upgrade, protocol, extensions);
-        self.open(state, agreed.map(|(agreed, _)| agreed));
+        append_accept(self.desk.cork.tail(), &upgrade, protocol, None);
+        self.open(state, None);
         true
     }
 
-    fn open(&mut self, state: A::Conn, agreed: Option<extension::Agreed>) {
+    fn respond(&mut self, status: u16, header: (&str, &str), body: &str) {
+        let headers = [header, ("Connection", "close")];
+        append_response(self.desk.cork.tail(), status, &headers, body.as_bytes())
+            .expect("our own headers hold no control bytes");
+    }
+
+    fn open(&mut self, state: A::Conn, agreed: Option<Agreed>) {
         let Self { id, conn, desk, app, outgoing } = self;
         conn.compression.agreed = agreed;
         conn.phase = Phase::Open;

