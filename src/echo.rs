@@ -14,7 +14,10 @@ impl App for Echo {
 
     fn on_request(&mut self, head: &Head<'_>) -> Answer<()> {
         match (head.method, head.path()) {
-            (_, "/echo") => Answer::Upgrade { conn: (), protocol: None },
+            (_, "/echo") => Answer::Upgrade {
+                conn: (),
+                protocol: None,
+            },
             ("GET" | "HEAD", "/healthz") => text(200, "ok\n"),
             _ => text(404, NOT_FOUND),
         }
@@ -27,7 +30,11 @@ impl App for Echo {
 }
 
 fn text(status: u16, body: &'static str) -> Answer<()> {
-    Answer::Respond { status, content_type: "text/plain; charset=utf-8", body }
+    Answer::Respond {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        body,
+    }
 }
 
 const NOT_FOUND: &str = "There is nothing here. This is a Throng WebSocket server:\n\

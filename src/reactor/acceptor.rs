@@ -30,7 +30,10 @@ pub(crate) enum Accepted<S> {
 impl Acceptor {
     pub(crate) fn new(listeners: usize) -> Self {
         // Connections may have been waiting before we first polled: ask once.
-        Self { waiting: vec![true; listeners], resting_until: None }
+        Self {
+            waiting: vec![true; listeners],
+            resting_until: None,
+        }
     }
 
     /// Notes an event.
@@ -60,7 +63,10 @@ impl Acceptor {
 
     /// Wakes from the rest when its time is over.
     pub(crate) fn tick(&mut self, now: u32) {
-        if self.resting_until.is_some_and(|until| now.wrapping_sub(until) as i32 >= 0) {
+        if self
+            .resting_until
+            .is_some_and(|until| now.wrapping_sub(until) as i32 >= 0)
+        {
             self.resume();
         }
     }
@@ -74,7 +80,12 @@ impl Acceptor {
     }
 
     /// One accept on that listener.
-    pub(crate) fn accept<H: Host>(&mut self, host: &mut H, index: usize, now: u32) -> Accepted<H::Stream> {
+    pub(crate) fn accept<H: Host>(
+        &mut self,
+        host: &mut H,
+        index: usize,
+        now: u32,
+    ) -> Accepted<H::Stream> {
         match host.accept(index) {
             Ok(stream) => Accepted::Stream(stream),
             Err(e) if e.kind() == ErrorKind::WouldBlock => {

@@ -28,7 +28,12 @@ pub trait App: Sized + 'static {
     }
 
     /// A whole message, unmasked, inflated, and valid UTF-8 if it is text.
-    fn on_message(&mut self, conn: &mut Self::Conn, message: Message<'_>, out: &mut Outbox<'_, Self>);
+    fn on_message(
+        &mut self,
+        conn: &mut Self::Conn,
+        message: Message<'_>,
+        out: &mut Outbox<'_, Self>,
+    );
 
     /// The connection is over. Called exactly once for each `on_open`.
     fn on_close(&mut self, id: ConnId, conn: Self::Conn, ending: Ending) {

@@ -129,13 +129,17 @@ impl<S, C> Connection<S, C> {
     /// Bytes queued behind the peer.
     #[inline]
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.backlog.as_ref().map_or(0, |backlog| backlog.queue.bytes())
+        self.backlog
+            .as_ref()
+            .map_or(0, |backlog| backlog.queue.bytes())
     }
 
     /// Whether bytes were read and not yet understood.
     #[inline]
     pub(crate) fn has_unread(&self) -> bool {
-        self.backlog.as_ref().is_some_and(|backlog| backlog.unread.is_some())
+        self.backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.unread.is_some())
     }
 
     /// Keeps bytes that were read and cannot be understood yet.

@@ -91,13 +91,23 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             Stop::Ended(ending) => return self.part(ending),
         }
         self.note_message_time();
-        if self.wants_to_run() { Next::Again } else { Next::Wait }
+        if self.wants_to_run() {
+            Next::Again
+        } else {
+            Next::Wait
+        }
     }
 
     /// One step of the protocol and the application's answer to it.
     #[inline]
     fn step(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
-        let Self { id, conn, desk, app, outgoing } = self;
+        let Self {
+            id,
+            conn,
+            desk,
+            app,
+            outgoing,
+        } = self;
         let queued_bytes = conn.queued_bytes();
         let step = conn.inbound.step(
             &desk.rules,
@@ -124,7 +134,10 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                     queued_bytes,
                     closing: &mut closing,
                 };
-                let state = conn.app.as_mut().expect("an open connection has its application state");
+                let state = conn
+                    .app
+                    .as_mut()
+                    .expect("an open connection has its application state");
                 app.on_message(state, message, &mut out);
                 if closing {
                     conn.phase = Phase::Closing;
@@ -221,7 +234,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             return Ok(());
         }
         let blocked = conn.flags.has(Flags::BLOCKED);
-        let all = desk.cork.flush(&desk.recv, &mut conn.stream, &mut conn.backlog, blocked)?;
+        let all = desk
+            .cork
+            .flush(&desk.recv, &mut conn.stream, &mut conn.backlog, blocked)?;
         if !all {
             conn.flags.set(Flags::BLOCKED);
         }
@@ -231,7 +246,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// The kernel has room again: write the queue.
     pub(crate) fn flush_queue(&mut self) -> Next {
         let before = self.conn.queued_bytes();
-        let Some(backlog) = &mut self.conn.backlog else { return Next::Wait };
+        let Some(backlog) = &mut self.conn.backlog else {
+            return Next::Wait;
+        };
         match backlog.queue.flush(&mut self.conn.stream) {
             Ok(true) => self.conn.flags.clear(Flags::BLOCKED),
             Ok(false) => self.conn.flags.set(Flags::BLOCKED),
@@ -260,7 +277,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// A wait is over. Only a peer that is in the middle of a message still listens.
     pub(crate) fn too_late(&mut self, ending: Ending) -> Next {
         if self.conn.phase == Phase::Open && ending == Ending::TooSlow {
-            append_close(self.desk.cork.tail(), CloseCode::POLICY, "message took too long");
+            append_close(
+                self.desk.cork.tail(),
+                CloseCode::POLICY,
+                "message took too long",
+            );
             if self.flush().is_ok() {
                 return self.part(ending);
             }
@@ -273,7 +294,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         if self.conn.phase != Phase::Open {
             return Next::Wait; // Opening is answered 503 when its head is whole
         }
-        append_close(self.desk.cork.tail(), CloseCode::GOING_AWAY, "server is going down");
+        append_close(
+            self.desk.cork.tail(),
+            CloseCode::GOING_AWAY,
+            "server is going down",
+        );
         self.conn.phase = Phase::Closing;
         self.conn.mark_tick = self.desk.now_tick;
         self.say()
@@ -290,7 +315,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     fn say(&mut self) -> Next {
-        if self.flush().is_err() { Next::Over(Ending::Reset) } else { Next::Wait }
+        if self.flush().is_err() {
+            Next::Over(Ending::Reset)
+        } else {
+            Next::Wait
+        }
     }
 
     /// FIN without a Close. The peer may have closed only its half: it still gets what we owe.
@@ -304,7 +333,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     fn refuse(&mut self, violation: Violation) -> Stop {
         self.desk.counters.violations += 1;
         if self.conn.phase != Phase::Closing {
-            append_close(self.desk.cork.tail(), violation.close_code(), violation.reason());
+            append_close(
+                self.desk.cork.tail(),
+                violation.close_code(),
+                violation.reason(),
+            );
         }
         Stop::Ended(Ending::Violated(violation))
     }
@@ -320,7 +353,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         if let Some(state) = self.conn.app.take() {
             self.app.on_close(self.id, state, ending);
         }
-        if self.conn.queued_bytes() > 0 { Next::Wait } else { self.depart() }
+        if self.conn.queued_bytes() > 0 {
+            Next::Wait
+        } else {
+            self.depart()
+        }
     }
 
     /// All is written. Closing a socket with unread bytes in it sends a reset, which can

@@ -14,9 +14,9 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 
+use super::Stream;
 use super::connection::Backlog;
 use super::outqueue::{OutQueue, SharedFrame};
-use super::Stream;
 use crate::ws::message::Framed;
 
 /// Frames below this are copied together: cheaper than one more piece for the kernel to walk.
@@ -61,7 +61,8 @@ impl Cork {
 
     /// Time to write before more is said.
     pub(crate) fn is_full(&self) -> bool {
-        self.total + self.bytes.len() - self.sealed >= FULL_BYTES || self.pieces.len() >= FULL_PIECES
+        self.total + self.bytes.len() - self.sealed >= FULL_BYTES
+            || self.pieces.len() >= FULL_PIECES
     }
 
     /// Where small things are appended.
@@ -110,11 +111,16 @@ impl Cork {
         backlog: &mut Option<Box<Backlog>>,
         blocked: bool,
     ) -> io::Result<bool> {
-        let behind = backlog.as_ref().is_some_and(|backlog| backlog.queue.bytes() > 0);
+        let behind = backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.queue.bytes() > 0);
         let outcome = if self.pieces.is_empty() && !behind {
             send_all(stream, &self.bytes).map(|sent| {
                 if sent < self.bytes.len() {
-                    backlog.get_or_insert_default().queue.push_copy(&self.bytes[sent..]);
+                    backlog
+                        .get_or_insert_default()
+                        .queue
+                        .push_copy(&self.bytes[sent..]);
                 }
                 sent == self.bytes.len()
             })

@@ -24,7 +24,12 @@ pub(crate) enum Due {
 /// What is due for this connection at `now`.
 pub(crate) fn due<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
     match conn.phase {
-        Phase::Opening => after(conn.mark_tick, ticks.handshake, now, Due::Over(Ending::TooSlow)),
+        Phase::Opening => after(
+            conn.mark_tick,
+            ticks.handshake,
+            now,
+            Due::Over(Ending::TooSlow),
+        ),
         Phase::Closing | Phase::Parting => {
             after(conn.mark_tick, ticks.close, now, Due::Over(Ending::TooSlow))
         }
@@ -46,7 +51,12 @@ fn of_silence<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
 
 fn of_message<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
     if conn.flags.has(Flags::MID_MESSAGE) {
-        after(conn.since_tick, ticks.message, now, Due::Over(Ending::TooSlow))
+        after(
+            conn.since_tick,
+            ticks.message,
+            now,
+            Due::Over(Ending::TooSlow),
+        )
     } else {
         Due::Never
     }
@@ -55,7 +65,11 @@ fn of_message<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
 /// `then` once `wait` ticks have passed since `mark`. Ticks wrap; waits are far below half their
 /// range, so the difference is what counts.
 fn after(mark: u32, wait: u32, now: u32, then: Due) -> Due {
-    if now.wrapping_sub(mark) >= wait { then } else { Due::Later(mark.wrapping_add(wait)) }
+    if now.wrapping_sub(mark) >= wait {
+        then
+    } else {
+        Due::Later(mark.wrapping_add(wait))
+    }
 }
 
 /// The more urgent of two verdicts.
@@ -64,7 +78,9 @@ fn earlier(a: Due, b: Due) -> Due {
         (Due::Never, other) | (other, Due::Never) => other,
         (over @ Due::Over(_), _) | (_, over @ Due::Over(_)) => over,
         (Due::Ping, _) | (_, Due::Ping) => Due::Ping,
-        (Due::Later(a), Due::Later(b)) => Due::Later(if (a.wrapping_sub(b) as i32) < 0 { a } else { b }),
+        (Due::Later(a), Due::Later(b)) => {
+            Due::Later(if (a.wrapping_sub(b) as i32) < 0 { a } else { b })
+        }
     }
 }
 
@@ -78,7 +94,13 @@ fn jitter(generation: u32, interval: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const TICKS: Ticks = Ticks { handshake: 100, message: 600, ping: 250, pong: 100, close: 30 };
+    const TICKS: Ticks = Ticks {
+        handshake: 100,
+        message: 600,
+        ping: 250,
+        pong: 100,
+        close: 30,
+    };
 
     fn conn(phase: Phase, mark: u32) -> Connection<(), ()> {
         let mut conn = Connection::new((), 0, mark);
@@ -97,7 +119,11 @@ mod tests {
         ] {
             let conn = conn(phase, start);
             let at = start.wrapping_add(wait);
-            assert_eq!(due(&conn, &TICKS, at.wrapping_sub(1)), Due::Later(at), "{phase:?}");
+            assert_eq!(
+                due(&conn, &TICKS, at.wrapping_sub(1)),
+                Due::Later(at),
+                "{phase:?}"
+            );
             assert_eq!(due(&conn, &TICKS, at), then, "{phase:?}");
         }
     }
@@ -126,7 +152,10 @@ mod tests {
 
     #[test]
     fn without_pings_an_idle_connection_waits_for_ever() {
-        assert_eq!(due(&conn(Phase::Open, 0), &Ticks { ping: 0, ..TICKS }, 1 << 20), Due::Never);
+        assert_eq!(
+            due(&conn(Phase::Open, 0), &Ticks { ping: 0, ..TICKS }, 1 << 20),
+            Due::Never
+        );
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Ticks {
         Self {
             handshake: up(limits.handshake_timeout_ms),
             message: up(limits.message_time_ms),
-            ping: if limits.ping_interval_ms == 0 { 0 } else { up(limits.ping_interval_ms) },
+            ping: if limits.ping_interval_ms == 0 {
+                0
+            } else {
+                up(limits.ping_interval_ms)
+            },
             pong: up(limits.pong_timeout_ms),
             close: up(limits.close_timeout_ms),
         }

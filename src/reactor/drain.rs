@@ -16,7 +16,13 @@ pub(crate) struct Drain {
 
 impl Drain {
     pub(crate) fn new(now: u32, window_ticks: u32, grace_ticks: u32, slots: usize) -> Self {
-        Self { began_tick: now, window_ticks, grace_ticks, slots, cursor: 0 }
+        Self {
+            began_tick: now,
+            window_ticks,
+            grace_ticks,
+            slots,
+            cursor: 0,
+        }
     }
 
     /// The slots whose turn it is at `now`.

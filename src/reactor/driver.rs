@@ -61,12 +61,19 @@ impl<L: Send + 'static> Crew<L> {
         A: App<Letter = L>,
         F: Fn(usize) -> A + Send + Sync + 'static,
     {
-        let CrewConfig { endpoints, workers, cores, worker } = config;
+        let CrewConfig {
+            endpoints,
+            workers,
+            cores,
+            worker,
+        } = config;
         let shared = Arc::new((worker, make_app));
         let endpoints = Arc::new(endpoints);
         // Every poll and waker exists before the first thread leaves the common table: a wake
         // is a write to a descriptor that must mean the same in the table of whoever wakes.
-        let seats = (0..workers).map(|_| Seat::new()).collect::<io::Result<Vec<_>>>()?;
+        let seats = (0..workers)
+            .map(|_| Seat::new())
+            .collect::<io::Result<Vec<_>>>()?;
         let posts: Vec<_> = seats.iter().map(|seat| seat.post.clone()).collect();
         let (report, reports) = mpsc::channel();
         let mut threads = Vec::with_capacity(workers);
@@ -77,7 +84,9 @@ impl<L: Send + 'static> Crew<L> {
             let body = move || {
                 let started = Started {
                     parted: fdtable::part(),
-                    not_pinned: core.and_then(|core| affinity::pin(core).err()).map(|e| e.to_string()),
+                    not_pinned: core
+                        .and_then(|core| affinity::pin(core).err())
+                        .map(|e| e.to_string()),
                 };
                 let host = match MioHost::new(&seat.poll, &endpoints) {
                     Ok(host) => host,
@@ -97,7 +106,12 @@ impl<L: Send + 'static> Crew<L> {
         }
         drop(report);
         let started = reports.iter().collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { threads, posts, endpoints, started })
+        Ok(Self {
+            threads,
+            posts,
+            endpoints,
+            started,
+        })
     }
 
     /// What the workers found when they started.
@@ -165,7 +179,11 @@ impl<M: Send> Seat<M> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), MAIL_TOKEN)?);
         let (post, mailbox) = mailbox::mailbox(waker, MAILBOX_LETTERS);
-        Ok(Self { poll, mailbox, post })
+        Ok(Self {
+            poll,
+            mailbox,
+            post,
+        })
     }
 }
 
@@ -191,7 +209,10 @@ fn run<A: App>(mut worker: Worker<A, MioHost>, mut poll: Poll) -> Counters {
 }
 
 /// One line, at most every ten seconds, saying what ran out and what to do.
-#[expect(clippy::print_stderr, reason = "the log is stderr; this is rate-limited and off the message path")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the log is stderr; this is rate-limited and off the message path"
+)]
 fn log_exhaustion(cause: &io::Error, connections: usize) {
     eprintln!(
         "throng: accepting pauses at {connections} connections of this worker: {cause}. \
@@ -233,7 +254,10 @@ impl MioHost {
             registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
             listeners.push(listener);
         }
-        Ok(Self { registry, listeners })
+        Ok(Self {
+            registry,
+            listeners,
+        })
     }
 }
 
@@ -252,7 +276,8 @@ impl Host for MioHost {
         // Both directions, once: no epoll_ctl is ever needed again.
         let interest = Interest::READABLE | Interest::WRITABLE;
         let fd = stream.as_raw_fd();
-        self.registry.register(&mut SourceFd(&fd), Token(id.as_u64() as usize), interest)
+        self.registry
+            .register(&mut SourceFd(&fd), Token(id.as_u64() as usize), interest)
     }
 
     fn close_listeners(&mut self) {

@@ -51,7 +51,11 @@ pub(crate) struct Entries<S, C> {
 impl<S, C> Entries<S, C> {
     /// Room for `expected` connections without growing: the pages are touched only when used.
     pub(crate) fn with_capacity(expected: usize) -> Self {
-        Self { slab: Slab::with_capacity(expected), slots: 0, last_generation: 0 }
+        Self {
+            slab: Slab::with_capacity(expected),
+            slots: 0,
+            last_generation: 0,
+        }
     }
 
     /// How many connections there are.
@@ -68,20 +72,29 @@ impl<S, C> Entries<S, C> {
     pub(crate) fn insert(&mut self, stream: S, now_tick: u32) -> ConnId {
         self.last_generation = self.last_generation.checked_add(1).unwrap_or(1);
         let generation = self.last_generation;
-        let index = self.slab.insert(Connection::new(stream, generation, now_tick));
+        let index = self
+            .slab
+            .insert(Connection::new(stream, generation, now_tick));
         self.slots = self.slots.max(index + 1);
-        ConnId::new(generation, u32::try_from(index).expect("max_connections is a u32"))
+        ConnId::new(
+            generation,
+            u32::try_from(index).expect("max_connections is a u32"),
+        )
     }
 
     /// The connection of that id, if it still lives.
     #[inline]
     pub(crate) fn of(&mut self, id: ConnId) -> Option<&mut Connection<S, C>> {
-        self.slab.get_mut(id.index() as usize).filter(|conn| conn.generation == id.generation())
+        self.slab
+            .get_mut(id.index() as usize)
+            .filter(|conn| conn.generation == id.generation())
     }
 
     /// The id of whoever lives in a slot now.
     pub(crate) fn id_at(&self, index: u32) -> Option<ConnId> {
-        self.slab.get(index as usize).map(|conn| ConnId::new(conn.generation, index))
+        self.slab
+            .get(index as usize)
+            .map(|conn| ConnId::new(conn.generation, index))
     }
 
     /// Takes a connection out; its slot is free for the next one.

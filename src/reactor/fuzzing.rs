@@ -7,14 +7,17 @@ use crate::echo::Echo;
 use crate::limits::Limits;
 use crate::ws::deflate::DeflateConfig;
 
-const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const REQUEST: &[u8] =
+    b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
 /// Serves one connection whose peer is `bytes`: the first byte says how it behaves, the second
 /// how its stream is cut, the rest is what it sends (behind a request, if the first bit says so).
 pub fn connection(bytes: &[u8]) {
-    let [manners, cut, stream @ ..] = bytes else { return };
+    let [manners, cut, stream @ ..] = bytes else {
+        return;
+    };
     let host = ScriptHost::new();
     let peer = host.connect();
     if manners & 1 != 0 {
@@ -40,7 +43,10 @@ fn serve(host: &ScriptHost, peer: &Script) {
     let waker = std::sync::Arc::new(waker());
     let (post, mailbox) = mailbox::mailbox::<Mail<_>>(waker, 1);
     let config = WorkerConfig {
-        limits: Limits { message_bytes_max: 1 << 16, ..Limits::default() },
+        limits: Limits {
+            message_bytes_max: 1 << 16,
+            ..Limits::default()
+        },
         deflate: DeflateConfig::default(),
         connections_max: 4,
     };
@@ -61,13 +67,22 @@ fn serve(host: &ScriptHost, peer: &Script) {
             peer.unblock();
         }
     }
-    assert_eq!(worker.connections(), 0, "a peer that is gone must be forgotten");
+    assert_eq!(
+        worker.connections(),
+        0,
+        "a peer that is gone must be forgotten"
+    );
     assert!(peer.is_closed());
     assert_eq!(worker.counters().panics, 0, "peer bytes never panic");
 }
 
 fn ready(id: ConnId) -> [Event; 1] {
-    [Event::Stream { id, readable: true, writable: true, hung_up: true }]
+    [Event::Stream {
+        id,
+        readable: true,
+        writable: true,
+        hung_up: true,
+    }]
 }
 
 /// A waker nobody waits for.

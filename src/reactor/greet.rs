@@ -1,11 +1,11 @@
 //! The opening of a connection: one HTTP request head, one answer.
 
+use super::Stream;
 use super::app::{Answer, App, Ending};
 use super::connection::{Flags, Phase};
 use super::converse::{Filled, Run};
 use super::desk::Next;
 use super::outbox::Outbox;
-use super::Stream;
 use crate::http1::{self, Head, append_response};
 use crate::ws::deflate::Agreed;
 use crate::ws::frame::HEADROOM;
@@ -102,7 +102,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
         let (state, protocol) = match self.app.on_request(head) {
             Answer::Upgrade { conn, protocol } => (conn, protocol),
-            Answer::Respond { status, content_type, body } => {
+            Answer::Respond {
+                status,
+                content_type,
+                body,
+            } => {
                 self.respond(status, ("Content-Type", content_type), body);
                 return false;
             }
@@ -127,7 +131,13 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     fn open(&mut self, state: A::Conn, agreed: Option<Agreed>) {
-        let Self { id, conn, desk, app, outgoing } = self;
+        let Self {
+            id,
+            conn,
+            desk,
+            app,
+            outgoing,
+        } = self;
         conn.compression.agreed = agreed;
         conn.phase = Phase::Open;
         conn.heard(desk.now_tick);

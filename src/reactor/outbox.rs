@@ -21,7 +21,10 @@ pub struct Outgoing<L> {
 
 impl<L: Send + 'static> Outgoing<L> {
     pub(crate) fn new(posts: Vec<Post<Mail<L>>>) -> Self {
-        Self { deliveries: Vec::new(), posts }
+        Self {
+            deliveries: Vec::new(),
+            posts,
+        }
     }
 
     /// Queues a frame for a connection of this worker; it leaves at the end of the turn.
@@ -41,10 +44,12 @@ impl<L: Send + 'static> Outgoing<L> {
 
     /// Puts a letter into another worker's mailbox.
     pub fn post(&mut self, worker: usize, letter: L) -> Result<(), Full<L>> {
-        self.posts[worker].post(Mail::App(letter)).map_err(|full| match full.0 {
-            Mail::App(letter) => Full(letter),
-            Mail::Drain { .. } | Mail::Stop => unreachable!("it is the letter that comes back"),
-        })
+        self.posts[worker]
+            .post(Mail::App(letter))
+            .map_err(|full| match full.0 {
+                Mail::App(letter) => Full(letter),
+                Mail::Drain { .. } | Mail::Stop => unreachable!("it is the letter that comes back"),
+            })
     }
 }
 
@@ -77,10 +82,19 @@ impl<A: App> Outbox<'_, A> {
         if *self.closing {
             return;
         }
-        if self.codec.worth_compressing(self.compression, message.len()) {
+        if self
+            .codec
+            .worth_compressing(self.compression, message.len())
+        {
             self.send_compressed(message.kind(), message.payload());
         } else if message.len() < COPY_BELOW_BYTES {
-            append_frame(self.cork.tail(), message.kind().into(), false, None, message.payload());
+            append_frame(
+                self.cork.tail(),
+                message.kind().into(),
+                false,
+                None,
+                message.payload(),
+            );
         } else {
             self.cork.push_framed(message.into_frame(None));
         }
@@ -91,7 +105,10 @@ impl<A: App> Outbox<'_, A> {
         if *self.closing {
             return;
         }
-        if self.codec.worth_compressing(self.compression, payload.len()) {
+        if self
+            .codec
+            .worth_compressing(self.compression, payload.len())
+        {
             self.send_compressed(kind, payload);
         } else {
             append_frame(self.cork.tail(), Opcode::from(kind), false, None, payload);

@@ -67,14 +67,20 @@ impl OutQueue {
 
     /// Queues bytes of our own, `from` that offset.
     pub(crate) fn push_owned(&mut self, bytes: Vec<u8>, from: usize) {
-        self.push(Chunk { bytes: Bytes::Owned(bytes), sent: from });
+        self.push(Chunk {
+            bytes: Bytes::Owned(bytes),
+            sent: from,
+        });
     }
 
     /// Queues a copy of bytes that will not stay where they are.
     pub(crate) fn push_copy(&mut self, bytes: &[u8]) {
         // Small leftovers in a row become one chunk: a flood of pongs must not cost a
         // chunk header each.
-        if let Some(Chunk { bytes: Bytes::Owned(last), .. }) = self.chunks.back_mut()
+        if let Some(Chunk {
+            bytes: Bytes::Owned(last),
+            ..
+        }) = self.chunks.back_mut()
             && last.len() + bytes.len() <= COALESCE_BYTES
         {
             last.extend_from_slice(bytes);
@@ -86,7 +92,10 @@ impl OutQueue {
 
     /// Queues a reference to a frame that others send too.
     pub(crate) fn push_shared(&mut self, frame: SharedFrame, from: usize) {
-        self.push(Chunk { bytes: Bytes::Shared(frame), sent: from });
+        self.push(Chunk {
+            bytes: Bytes::Shared(frame),
+            sent: from,
+        });
     }
 
     fn push(&mut self, chunk: Chunk) {

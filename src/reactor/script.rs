@@ -37,7 +37,10 @@ impl Script {
 
     /// The peer sends bytes; each call arrives as a read of its own.
     pub(crate) fn arrive(&self, bytes: &[u8]) {
-        self.0.borrow_mut().incoming.push_back(Incoming::Bytes(bytes.to_vec()));
+        self.0
+            .borrow_mut()
+            .incoming
+            .push_back(Incoming::Bytes(bytes.to_vec()));
     }
 
     /// The peer sends its FIN.
@@ -63,20 +66,24 @@ impl Script {
         self.0.borrow_mut().room = None;
     }
 
+    #[cfg(test)]
     /// Everything sent so far.
     pub(crate) fn sent(&self) -> Vec<u8> {
         self.0.borrow().sent.clone()
     }
 
+    #[cfg(test)]
     /// What was sent since the last call.
     pub(crate) fn take_sent(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.borrow_mut().sent)
     }
 
+    #[cfg(test)]
     pub(crate) fn fin_sent(&self) -> bool {
         self.0.borrow().fin_sent
     }
 
+    #[cfg(test)]
     /// System calls made: (recv, send).
     pub(crate) fn calls(&self) -> (usize, usize) {
         let state = self.0.borrow();
@@ -104,7 +111,9 @@ impl Stream for Script {
                 let taken = bytes.len().min(into.len());
                 into[..taken].copy_from_slice(&bytes[..taken]);
                 if taken < bytes.len() {
-                    state.incoming.push_front(Incoming::Bytes(bytes.split_off(taken)));
+                    state
+                        .incoming
+                        .push_front(Incoming::Bytes(bytes.split_off(taken)));
                 }
                 Ok(taken)
             }
@@ -130,7 +139,10 @@ impl Stream for Script {
     }
 
     fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let all: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
         self.send(&all)
     }
 
@@ -165,6 +177,7 @@ impl ScriptHost {
         script
     }
 
+    #[cfg(test)]
     /// The next accept fails.
     pub(crate) fn fail_accept(&self, error: io::Error) {
         self.0.borrow_mut().waiting.push_back(Err(error));
@@ -175,6 +188,7 @@ impl ScriptHost {
         self.0.borrow().registered.clone()
     }
 
+    #[cfg(test)]
     pub(crate) fn is_listening(&self) -> bool {
         self.0.borrow().listening
     }
@@ -188,7 +202,11 @@ impl Host for ScriptHost {
     }
 
     fn accept(&mut self, _: usize) -> io::Result<Script> {
-        self.0.borrow_mut().waiting.pop_front().unwrap_or(Err(ErrorKind::WouldBlock.into()))
+        self.0
+            .borrow_mut()
+            .waiting
+            .pop_front()
+            .unwrap_or(Err(ErrorKind::WouldBlock.into()))
     }
 
     fn register(&mut self, _: &Script, id: ConnId) -> io::Result<()> {

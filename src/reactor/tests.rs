@@ -16,7 +16,8 @@ use crate::ws::frame::{Kind, Opcode, append_frame};
 use crate::ws::message::Message;
 
 const KEY: [u8; 4] = [1, 2, 3, 4];
-const REQUEST: &[u8] = b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+const REQUEST: &[u8] =
+    b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// Echoes; `panic`, `close` and `to <id>` are commands. Endings are written down.
@@ -31,12 +32,24 @@ impl App for Parrot {
 
     fn on_request(&mut self, head: &Head<'_>) -> Answer<Box<u32>> {
         match head.path() {
-            "/echo" => Answer::Upgrade { conn: Box::new(0), protocol: None },
-            _ => Answer::Respond { status: 404, content_type: "text/plain", body: "no\n" },
+            "/echo" => Answer::Upgrade {
+                conn: Box::new(0),
+                protocol: None,
+            },
+            _ => Answer::Respond {
+                status: 404,
+                content_type: "text/plain",
+                body: "no\n",
+            },
         }
     }
 
-    fn on_message(&mut self, conn: &mut Box<u32>, message: Message<'_>, out: &mut Outbox<'_, Self>) {
+    fn on_message(
+        &mut self,
+        conn: &mut Box<u32>,
+        message: Message<'_>,
+        out: &mut Outbox<'_, Self>,
+    ) {
         **conn += 1;
         match message.payload() {
             b"panic" => panic!("as told"),
@@ -44,7 +57,8 @@ impl App for Parrot {
             payload if payload.starts_with(b"to ") => {
                 let text = std::str::from_utf8(&payload[3..]).expect("tests send text");
                 let to = ConnId::from_u64(text.parse().expect("tests send ids"));
-                out.others().deliver(to, &SharedFrame::message(Kind::Text, b"hello"));
+                out.others()
+                    .deliver(to, &SharedFrame::message(Kind::Text, b"hello"));
             }
             _ => out.reply(message),
         }
@@ -78,9 +92,20 @@ impl World {
         let (host, app) = (ScriptHost::new(), Parrot::default());
         let endings = app.endings.clone();
         let (post, mailbox) = mailbox(Arc::new(fuzzing::waker()), 64);
-        let config = WorkerConfig { limits, deflate: DeflateConfig::default(), connections_max };
+        let config = WorkerConfig {
+            limits,
+            deflate: DeflateConfig::default(),
+            connections_max,
+        };
         let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);
-        Self { worker, host, post, endings, now_ms: 0, last: Turn::Wait(0) }
+        Self {
+            worker,
+            host,
+            post,
+            endings,
+            now_ms: 0,
+            last: Turn::Wait(0),
+        }
     }
 
     fn turn(&mut self, events: &[Event]) {
@@ -137,20 +162,39 @@ impl World {
     }
 
     fn ending(&self, id: ConnId) -> Option<Ending> {
-        self.endings.borrow().iter().find(|(who, _)| *who == id).map(|(_, ending)| *ending)
+        self.endings
+            .borrow()
+            .iter()
+            .find(|(who, _)| *who == id)
+            .map(|(_, ending)| *ending)
     }
 }
 
 fn readable(id: ConnId) -> Event {
-    Event::Stream { id, readable: true, writable: false, hung_up: false }
+    Event::Stream {
+        id,
+        readable: true,
+        writable: false,
+        hung_up: false,
+    }
 }
 
 fn writable(id: ConnId) -> Event {
-    Event::Stream { id, readable: false, writable: true, hung_up: false }
+    Event::Stream {
+        id,
+        readable: false,
+        writable: true,
+        hung_up: false,
+    }
 }
 
 fn hung_up(id: ConnId) -> Event {
-    Event::Stream { id, readable: true, writable: true, hung_up: true }
+    Event::Stream {
+        id,
+        readable: true,
+        writable: true,
+        hung_up: true,
+    }
 }
 
 fn masked(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
@@ -166,7 +210,10 @@ fn plain(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
 }
 
 fn close_frame(code: u16, reason: &str) -> Vec<u8> {
-    plain(Opcode::Close, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+    plain(
+        Opcode::Close,
+        &[&code.to_be_bytes(), reason.as_bytes()].concat(),
+    )
 }
 
 #[test]
@@ -194,7 +241,12 @@ fn what_is_there_at_accept_is_answered_before_registering() {
 
 #[test]
 fn a_head_may_come_in_any_two_pieces_with_frames_behind_it() {
-    let stream = [REQUEST, &masked(Opcode::Text, b"one"), &masked(Opcode::Text, b"two")].concat();
+    let stream = [
+        REQUEST,
+        &masked(Opcode::Text, b"one"),
+        &masked(Opcode::Text, b"two"),
+    ]
+    .concat();
     for cut in 1..stream.len() {
         let mut world = World::new();
         let (script, id) = world.connect();
@@ -222,7 +274,10 @@ fn a_refused_request_is_answered_and_hung_up_on() {
     let (script, id) = world.connect();
     world.say(&script, id, b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(script.sent().starts_with(b"HTTP/1.1 404 "));
-    assert!(script.fin_sent() && !script.is_closed(), "our last words must reach the peer first");
+    assert!(
+        script.fin_sent() && !script.is_closed(),
+        "our last words must reach the peer first"
+    );
     script.arrive_eof();
     world.settle(&[hung_up(id)]);
     assert!(script.is_closed());
@@ -235,7 +290,10 @@ fn both_closes_end_it_and_the_descriptor_is_freed() {
     world.say(&script, id, &masked(Opcode::Close, &1000u16.to_be_bytes()));
     assert_eq!(script.sent(), close_frame(1000, ""));
     assert!(script.is_closed());
-    assert_eq!(world.ending(id), Some(Ending::Closed(Some(CloseCode::NORMAL))));
+    assert_eq!(
+        world.ending(id),
+        Some(Ending::Closed(Some(CloseCode::NORMAL)))
+    );
     assert_eq!(world.worker.connections(), 0);
 }
 
@@ -243,7 +301,11 @@ fn both_closes_end_it_and_the_descriptor_is_freed() {
 fn our_close_is_said_once_and_nothing_behind_it() {
     let mut world = World::new();
     let (script, id) = world.open();
-    let said = [masked(Opcode::Text, b"close"), masked(Opcode::Text, b"late"), masked(Opcode::Ping, b"x")];
+    let said = [
+        masked(Opcode::Text, b"close"),
+        masked(Opcode::Text, b"late"),
+        masked(Opcode::Ping, b"x"),
+    ];
     world.say(&script, id, &said.concat());
     assert_eq!(script.sent(), close_frame(1000, "bye"));
     world.say(&script, id, &masked(Opcode::Close, &1000u16.to_be_bytes()));
@@ -255,7 +317,11 @@ fn our_close_is_said_once_and_nothing_behind_it() {
 fn a_violation_is_named_and_what_follows_is_not_read() {
     let mut world = World::new();
     let (script, id) = world.open();
-    let said = [masked(Opcode::Text, b"fine"), plain(Opcode::Text, b"unmasked"), masked(Opcode::Text, b"no")];
+    let said = [
+        masked(Opcode::Text, b"fine"),
+        plain(Opcode::Text, b"unmasked"),
+        masked(Opcode::Text, b"no"),
+    ];
     world.say(&script, id, &said.concat());
     let sent = script.sent();
     let fine = plain(Opcode::Text, b"fine");
@@ -266,7 +332,10 @@ fn a_violation_is_named_and_what_follows_is_not_read() {
     world.say(&script, id, &masked(Opcode::Text, b"still talking"));
     assert_eq!(script.sent(), sent);
     world.pass(4000);
-    assert!(script.is_closed(), "the close timeout ends what the peer does not");
+    assert!(
+        script.is_closed(),
+        "the close timeout ends what the peer does not"
+    );
 }
 
 #[test]
@@ -278,7 +347,11 @@ fn silence_is_pinged_and_then_ended() {
     assert_eq!(script.take_sent(), plain(Opcode::Ping, b""));
     world.pass(9_900);
     world.say(&script, id, &masked(Opcode::Pong, b""));
-    assert_eq!(world.pass_until_told(&script, 30_000), silence_ms, "silence starts anew");
+    assert_eq!(
+        world.pass_until_told(&script, 30_000),
+        silence_ms,
+        "silence starts anew"
+    );
     assert_eq!(script.take_sent(), plain(Opcode::Ping, b""));
     world.pass(9_900);
     assert!(!script.is_closed());
@@ -315,7 +388,10 @@ fn a_handshake_that_never_ends_is_ended() {
 
 #[test]
 fn a_message_trickled_for_ever_is_ended_with_a_reason() {
-    let limits = Limits { message_time_ms: 5_000, ..Limits::default() };
+    let limits = Limits {
+        message_time_ms: 5_000,
+        ..Limits::default()
+    };
     let mut world = World::with(limits, 10);
     let (script, id) = world.open();
     world.say(&script, id, &masked(Opcode::Binary, &[7; 200])[..20]);
@@ -340,7 +416,11 @@ fn a_peer_that_does_not_read_is_not_read_from() {
     assert!(script.calls().0 < 10, "reading must stop");
     script.unblock();
     world.settle(&[writable(id)]);
-    assert_eq!(script.sent(), plain(Opcode::Binary, &[9; 1000]).repeat(2000), "and lose nothing");
+    assert_eq!(
+        script.sent(),
+        plain(Opcode::Binary, &[9; 1000]).repeat(2000),
+        "and lose nothing"
+    );
     assert!(queued_max < all.len());
 }
 
@@ -386,7 +466,11 @@ fn a_half_closed_peer_that_does_not_read_costs_no_turns() {
     assert!(matches!(world.last, Turn::Wait(ms) if ms > 0));
     script.unblock();
     world.settle(&[writable(id)]);
-    assert_eq!(script.sent(), plain(Opcode::Binary, &[1; 1000]), "it closed only its half");
+    assert_eq!(
+        script.sent(),
+        plain(Opcode::Binary, &[1; 1000]),
+        "it closed only its half"
+    );
     assert!(script.is_closed());
 }
 
@@ -404,14 +488,25 @@ fn a_recycled_slot_inherits_nothing() {
     world.settle(&[hung_up(old_id), readable(old_id), writable(old_id)]);
     assert_eq!(world.worker.counters().stale_events, 3);
     let command = format!("to {}", old_id.as_u64());
-    world.say(&sender, sender_id, &masked(Opcode::Text, command.as_bytes()));
-    world.post.post(Mail::App((old_id, "letter"))).expect("room");
+    world.say(
+        &sender,
+        sender_id,
+        &masked(Opcode::Text, command.as_bytes()),
+    );
+    world
+        .post
+        .post(Mail::App((old_id, "letter")))
+        .expect("room");
     world.settle(&[Event::Mail]);
     assert_eq!(new.sent(), b"");
     assert!(!new.is_closed());
     // Its own still arrive.
     let command = format!("to {}", new_id.as_u64());
-    world.say(&sender, sender_id, &masked(Opcode::Text, command.as_bytes()));
+    world.say(
+        &sender,
+        sender_id,
+        &masked(Opcode::Text, command.as_bytes()),
+    );
     assert_eq!(new.take_sent(), plain(Opcode::Text, b"hello"));
     // And the predecessor's timer does not fire for it: its silence counts from its own start.
     world.pass(20_000);
@@ -426,7 +521,12 @@ fn an_event_in_the_turn_of_the_close_reaches_nobody() {
     let newcomer = world.host.connect();
     newcomer.arrive(REQUEST);
     // One batch: the old one dies, a new one is accepted, and an event for the old id follows.
-    world.turn(&[readable(old_id), Event::Listener(0), writable(old_id), hung_up(old_id)]);
+    world.turn(&[
+        readable(old_id),
+        Event::Listener(0),
+        writable(old_id),
+        hung_up(old_id),
+    ]);
     world.settle(&[readable(old_id)]);
     assert!(newcomer.sent().starts_with(b"HTTP/1.1 101 ") && !newcomer.is_closed());
 }
@@ -436,7 +536,15 @@ fn a_panic_costs_one_connection() {
     let mut world = World::new();
     let (victim, victim_id) = world.open();
     let (other, other_id) = world.open();
-    world.say(&victim, victim_id, &[masked(Opcode::Text, b"lost"), masked(Opcode::Text, b"panic")].concat());
+    world.say(
+        &victim,
+        victim_id,
+        &[
+            masked(Opcode::Text, b"lost"),
+            masked(Opcode::Text, b"panic"),
+        ]
+        .concat(),
+    );
     assert_eq!(victim.sent(), close_frame(1011, ""));
     assert!(victim.is_closed());
     assert_eq!(world.ending(victim_id), Some(Ending::Panicked));
@@ -486,14 +594,25 @@ fn draining_tells_everyone_once_and_ends() {
     let mut world = World::new();
     let peers: Vec<_> = (0..20).map(|_| world.open()).collect();
     let queued = world.host.connect();
-    world.post.post(Mail::Drain { window_ms: 2_000 }).expect("room");
+    world
+        .post
+        .post(Mail::Drain { window_ms: 2_000 })
+        .expect("room");
     world.settle(&[Event::Mail]);
     assert!(!world.host.is_listening());
     queued.arrive(REQUEST);
-    let told = |peers: &[(Script, ConnId)]| peers.iter().filter(|(peer, _)| !peer.sent().is_empty()).count();
+    let told = |peers: &[(Script, ConnId)]| {
+        peers
+            .iter()
+            .filter(|(peer, _)| !peer.sent().is_empty())
+            .count()
+    };
     world.pass(1_000);
     let halfway = told(&peers);
-    assert!((1..20).contains(&halfway), "spread over the window, {halfway} after half of it");
+    assert!(
+        (1..20).contains(&halfway),
+        "spread over the window, {halfway} after half of it"
+    );
     world.pass(1_000);
     assert_eq!(told(&peers), 20);
     for (peer, id) in &peers {

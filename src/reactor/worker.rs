@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
 use super::app::{App, Ending};
+use super::clock::TICK_MS;
 use super::connection::{Flags, Phase};
 use super::converse::Run;
 use super::deadline::{Due, due};
-use super::clock::TICK_MS;
 use super::desk::{Desk, Next};
 use super::drain::Drain;
 use super::entries::Entries;
@@ -110,7 +110,12 @@ impl<A: App, H: Host> Worker<A, H> {
 
     /// One turn of the loop, in the one order: events, ready connections, newcomers, letters,
     /// timers, leaving, deliveries, reaping.
-    pub fn turn(&mut self, raw_ms: u64, intended_wait_ms: u64, events: impl Iterator<Item = Event>) -> Turn {
+    pub fn turn(
+        &mut self,
+        raw_ms: u64,
+        intended_wait_ms: u64,
+        events: impl Iterator<Item = Event>,
+    ) -> Turn {
         self.desk.begin_turn(raw_ms, intended_wait_ms);
         for event in events {
             self.note(event);
@@ -142,7 +147,15 @@ impl<A: App, H: Host> Worker<A, H> {
     /// Readiness becomes bits; nothing is served yet.
     fn note(&mut self, event: Event) {
         self.acceptor.note(&event);
-        let Event::Stream { id, readable, writable, hung_up } = event else { return };
+        let Event::Stream {
+            id,
+            readable,
+            writable,
+            hung_up,
+        } = event
+        else {
+            return;
+        };
         let Some(conn) = self.entries.of(id) else {
             self.desk.counters.stale_events += 1;
             return;
@@ -187,10 +200,22 @@ impl<A: App, H: Host> Worker<A, H> {
     /// Lets one connection run, and sees to what follows. A panic costs that connection.
     #[inline]
     fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) {
-        let Self { entries, desk, app, outgoing, .. } = self;
+        let Self {
+            entries,
+            desk,
+            app,
+            outgoing,
+            ..
+        } = self;
         let Some(conn) = entries.of(id) else { return };
         let before = (conn.phase, conn.flags.has(Flags::MID_MESSAGE));
-        let mut run = Run { id, conn, desk, app, outgoing };
+        let mut run = Run {
+            id,
+            conn,
+            desk,
+            app,
+            outgoing,
+        };
         let next = match catch_unwind(AssertUnwindSafe(|| what(&mut run))) {
             Ok(next) => next,
             Err(_) => run.panicked(),
@@ -219,7 +244,9 @@ impl<A: App, H: Host> Worker<A, H> {
     /// Sets the timer to what the connection waits for now.
     fn arm(&mut self, id: ConnId) {
         let now = self.desk.now_tick;
-        let Some(conn) = self.entries.of(id) else { return };
+        let Some(conn) = self.entries.of(id) else {
+            return;
+        };
         let tick = match due(conn, &self.desk.ticks, now) {
             Due::Later(tick) => tick,
             Due::Ping | Due::Over(_) => now.wrapping_add(1),
@@ -260,7 +287,9 @@ impl<A: App, H: Host> Worker<A, H> {
             conn.flags.set(Flags::READABLE);
         }
         self.run(id, |run| run.serve());
-        let Some(conn) = self.entries.of(id) else { return };
+        let Some(conn) = self.entries.of(id) else {
+            return;
+        };
         if conn.phase == Phase::Dead {
             return;
         }
@@ -275,7 +304,9 @@ impl<A: App, H: Host> Worker<A, H> {
     fn complain(&mut self, cause: Option<std::io::Error>) {
         let now = self.desk.now_tick;
         self.desk.counters.exhausted += 1;
-        let quiet = self.last_complaint_tick.is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
+        let quiet = self
+            .last_complaint_tick
+            .is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
         if let (Some(cause), false) = (cause, quiet) {
             self.last_complaint_tick = Some(now);
             self.desk.complaint = Some(cause);
@@ -300,7 +331,10 @@ impl<A: App, H: Host> Worker<A, H> {
                     let window_ticks = window_ms.div_ceil(TICK_MS as u32);
                     if self.leaving.is_none() {
                         self.acceptor.ask_all();
-                        self.leaving = Some(Leaving::Accepting { window_ticks, left: LAST_ACCEPTS });
+                        self.leaving = Some(Leaving::Accepting {
+                            window_ticks,
+                            left: LAST_ACCEPTS,
+                        });
                     }
                 }
                 Some(Mail::App(letter)) => {
@@ -316,9 +350,15 @@ impl<A: App, H: Host> Worker<A, H> {
     fn expire_timers(&mut self) {
         let now = self.desk.now_tick;
         for _ in 0..TIMERS_PER_TURN {
-            let Some(index) = self.wheel.expire(&mut self.entries, now) else { break };
-            let Some(id) = self.entries.id_at(index) else { continue };
-            let Some(conn) = self.entries.of(id) else { continue };
+            let Some(index) = self.wheel.expire(&mut self.entries, now) else {
+                break;
+            };
+            let Some(id) = self.entries.id_at(index) else {
+                continue;
+            };
+            let Some(conn) = self.entries.of(id) else {
+                continue;
+            };
             match due(conn, &self.desk.ticks, now) {
                 Due::Later(tick) => self.wheel.schedule(&mut self.entries, index, tick),
                 Due::Never => {}
@@ -348,8 +388,12 @@ impl<A: App, H: Host> Worker<A, H> {
                 self.host.close_listeners();
                 self.desk.leaving = true;
                 let slots = self.entries.slots();
-                self.leaving =
-                    Some(Leaving::Draining(Drain::new(now, *window_ticks, self.desk.ticks.close, slots)));
+                self.leaving = Some(Leaving::Draining(Drain::new(
+                    now,
+                    *window_ticks,
+                    self.desk.ticks.close,
+                    slots,
+                )));
                 return self.leave();
             }
             Some(Leaving::Draining(drain)) => {
@@ -372,11 +416,16 @@ impl<A: App, H: Host> Worker<A, H> {
     fn deliver(&mut self) {
         let mut deliveries = std::mem::take(&mut self.outgoing.deliveries);
         for (id, frame) in deliveries.drain(..) {
-            let Some(conn) = self.entries.of(id) else { continue };
+            let Some(conn) = self.entries.of(id) else {
+                continue;
+            };
             if conn.phase != Phase::Open {
                 continue;
             }
-            conn.backlog.get_or_insert_default().queue.push_shared(frame, 0);
+            conn.backlog
+                .get_or_insert_default()
+                .queue
+                .push_shared(frame, 0);
             if conn.queued_bytes() > self.desk.limits.queue_bytes_max {
                 self.desk.counters.overflowed += 1;
                 self.end(id, Ending::Overflowed);
@@ -398,7 +447,9 @@ impl<A: App, H: Host> Worker<A, H> {
     fn reap(&mut self) {
         while let Some((id, ending)) = self.over.pop() {
             self.wheel.cancel(&mut self.entries, id.index());
-            let Some(mut conn) = self.entries.remove(id) else { continue };
+            let Some(mut conn) = self.entries.remove(id) else {
+                continue;
+            };
             self.desk.codec.release(&mut conn.compression);
             self.desk.counters.closed += 1;
             if let Some(state) = conn.app.take() {
@@ -410,7 +461,11 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     fn next_turn(&self) -> Turn {
-        if !self.ready.is_empty() || !self.over.is_empty() || self.acceptor.is_busy() || self.mail_waits {
+        if !self.ready.is_empty()
+            || !self.over.is_empty()
+            || self.acceptor.is_busy()
+            || self.mail_waits
+        {
             return Turn::Wait(0);
         }
         let now = self.desk.now_tick;
@@ -419,7 +474,10 @@ impl<A: App, H: Host> Worker<A, H> {
             self.acceptor.resumes_at(),
             self.leaving.as_ref().map(|_| now.wrapping_add(1)),
         ];
-        let soonest = ticks.into_iter().flatten().min_by_key(|tick| tick.wrapping_sub(now) as i32);
+        let soonest = ticks
+            .into_iter()
+            .flatten()
+            .min_by_key(|tick| tick.wrapping_sub(now) as i32);
         Turn::Wait(self.desk.clock.wait_ms(soonest))
     }
 
