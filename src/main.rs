@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Outcome::Serve(resolved) => resolved,
         Outcome::Exit(code) => return code.into(),
     };
-    match server::run(resolved.config) {
+    match server::run(&resolved.config) {
         Ok(code) => code,
         Err(error) => {
             // The chain of causes on one line; a closed stderr is no reason to panic.

@@ -54,8 +54,6 @@ impl Flags {
     pub(crate) const PINGED: Self = Self(1 << 4);
     /// Their FIN (or a reset) is known to be behind the bytes: a short read is not the end.
     pub(crate) const HUNG_UP: Self = Self(1 << 5);
-    /// A data message has begun and `since_tick` says when.
-    pub(crate) const MID_MESSAGE: Self = Self(1 << 6);
 
     #[inline]
     pub(crate) fn has(self, flag: Self) -> bool {
@@ -96,8 +94,6 @@ pub(crate) struct Connection<S, C> {
     /// The tick at which the peer last showed life, or at which the current wait began
     /// (accept, our ping, our Close): timers count from here.
     pub(crate) mark_tick: u32,
-    /// When the unfinished message began; means something only with `MID_MESSAGE`.
-    pub(crate) since_tick: u32,
     pub(crate) inbound: Inbound,
     pub(crate) compression: Compression,
     /// What one side is behind with; null while both keep up.
@@ -115,7 +111,6 @@ impl<S, C> Connection<S, C> {
             stream,
             generation,
             mark_tick: now_tick,
-            since_tick: 0,
             inbound: Inbound::new(),
             compression: Compression::default(),
             backlog: None,

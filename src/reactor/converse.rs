@@ -90,7 +90,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             }
             Stop::Ended(ending) => return self.part(ending),
         }
-        self.note_message_time();
+        self.conn.inbound.note_begun(self.desk.now_tick);
         if self.wants_to_run() {
             Next::Again
         } else {
@@ -162,18 +162,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             }
         }
         Ok(Stride::On)
-    }
-
-    /// Remembers when the message now being received began.
-    #[inline]
-    fn note_message_time(&mut self) {
-        let conn = &mut *self.conn;
-        if !conn.inbound.is_mid_message() {
-            conn.flags.clear(Flags::MID_MESSAGE);
-        } else if !conn.flags.has(Flags::MID_MESSAGE) {
-            conn.flags.set(Flags::MID_MESSAGE);
-            conn.since_tick = self.desk.now_tick;
-        }
     }
 
     /// There is something to do without waiting for an event.

@@ -50,15 +50,9 @@ fn of_silence<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
 }
 
 fn of_message<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
-    if conn.flags.has(Flags::MID_MESSAGE) {
-        after(
-            conn.since_tick,
-            ticks.message,
-            now,
-            Due::Over(Ending::TooSlow),
-        )
-    } else {
-        Due::Never
+    match conn.inbound.begun_tick() {
+        Some(begun) => after(begun, ticks.message, now, Due::Over(Ending::TooSlow)),
+        None => Due::Never,
     }
 }
 
@@ -93,6 +87,9 @@ fn jitter(generation: u32, interval: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ws::deflate::{Codec, Compression};
+    use crate::ws::frame::Role;
+    use crate::ws::inbound::{Rules, Step};
 
     const TICKS: Ticks = Ticks {
         handshake: 100,
@@ -106,6 +103,21 @@ mod tests {
         let mut conn = Connection::new((), 0, mark);
         conn.phase = phase;
         conn
+    }
+
+    fn begin_message(conn: &mut Connection<(), ()>, tick: u32) {
+        let rules = Rules {
+            role: Role::Server,
+            message_bytes_max: 9,
+            empty_fragments_max: 0,
+        };
+        let (mut link, mut codec) = (Compression::default(), Codec::default());
+        let half_a_header = &mut [0x81];
+        let step = conn
+            .inbound
+            .step(&rules, &mut link, &mut codec, half_a_header, &mut 0);
+        assert!(matches!(step, Ok(Step::Drained)));
+        conn.inbound.note_begun(tick);
     }
 
     #[test]
@@ -141,8 +153,7 @@ mod tests {
     #[test]
     fn a_trickled_message_ends_though_its_bytes_keep_coming() {
         let mut conn = conn(Phase::Open, 1000);
-        conn.flags.set(Flags::MID_MESSAGE);
-        conn.since_tick = 1000;
+        begin_message(&mut conn, 1000);
         conn.heard(1590);
         assert_eq!(due(&conn, &TICKS, 1599), Due::Later(1600));
         assert_eq!(due(&conn, &TICKS, 1600), Due::Over(Ending::TooSlow));

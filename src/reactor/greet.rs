@@ -2,12 +2,13 @@
 
 use super::Stream;
 use super::app::{Answer, App, Ending};
-use super::connection::{Flags, Phase};
+use super::connection::Phase;
 use super::converse::{Filled, Run};
 use super::desk::Next;
 use super::outbox::Outbox;
 use crate::http1::{self, Head, append_response};
-use crate::ws::deflate::Agreed;
+use crate::ws::deflate::{Agreed, Compression};
+use crate::ws::extension;
 use crate::ws::frame::HEADROOM;
 use crate::ws::handshake::{Upgrade, append_accept};
 
@@ -119,8 +120,10 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 return false;
             }
         };
-        append_accept(self.desk.cork.tail(), &upgrade, protocol, None);
-        self.open(state, None);
+        let agreed = extension::negotiate(&upgrade.extensions(), self.desk.codec.config());
+        let (agreed, answer) = agreed.unzip();
+        append_accept(self.desk.cork.tail(), &upgrade, protocol, answer.as_deref());
+        self.open(state, agreed);
         true
     }
 
@@ -138,7 +141,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             app,
             outgoing,
         } = self;
-        conn.compression.agreed = agreed;
+        conn.compression = Compression::new(agreed);
         conn.phase = Phase::Open;
         conn.heard(desk.now_tick);
         desk.counters.upgraded += 1;
@@ -157,6 +160,5 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         if closing {
             conn.phase = Phase::Closing;
         }
-        conn.flags.clear(Flags::MID_MESSAGE);
     }
 }

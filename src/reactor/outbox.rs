@@ -79,45 +79,34 @@ impl<A: App> Outbox<'_, A> {
     /// into the header room of the very frame it answers.
     #[inline]
     pub fn reply(&mut self, message: Message<'_>) {
-        if *self.closing {
-            return;
-        }
-        if self
-            .codec
-            .worth_compressing(self.compression, message.len())
+        let small = message.len() < COPY_BELOW_BYTES;
+        if small
+            || self
+                .codec
+                .worth_compressing(self.compression, message.len())
         {
-            self.send_compressed(message.kind(), message.payload());
-        } else if message.len() < COPY_BELOW_BYTES {
-            append_frame(
-                self.cork.tail(),
-                message.kind().into(),
-                false,
-                None,
-                message.payload(),
-            );
-        } else {
+            self.send(message.kind(), message.payload());
+        } else if !*self.closing {
             self.cork.push_framed(message.into_frame(None));
         }
     }
 
     /// Sends a message.
+    #[inline]
     pub fn send(&mut self, kind: Kind, payload: &[u8]) {
         if *self.closing {
             return;
         }
+        let tail = self.cork.tail();
         if self
             .codec
             .worth_compressing(self.compression, payload.len())
+            && let Some(squeezed) = self.codec.compress(self.compression, payload)
         {
-            self.send_compressed(kind, payload);
+            append_frame(tail, Opcode::from(kind), true, None, squeezed);
         } else {
-            append_frame(self.cork.tail(), Opcode::from(kind), false, None, payload);
+            append_frame(tail, Opcode::from(kind), false, None, payload);
         }
-    }
-
-    #[cold]
-    fn send_compressed(&mut self, kind: Kind, payload: &[u8]) {
-        let _ = (kind, payload);
     }
 
     /// Sends a frame that others send too, by reference.

@@ -208,7 +208,7 @@ impl<A: App, H: Host> Worker<A, H> {
             ..
         } = self;
         let Some(conn) = entries.of(id) else { return };
-        let before = (conn.phase, conn.flags.has(Flags::MID_MESSAGE));
+        let before = (conn.phase, conn.inbound.begun_tick());
         let mut run = Run {
             id,
             conn,
@@ -220,7 +220,7 @@ impl<A: App, H: Host> Worker<A, H> {
             Ok(next) => next,
             Err(_) => run.panicked(),
         };
-        let after = (run.conn.phase, run.conn.flags.has(Flags::MID_MESSAGE));
+        let after = (run.conn.phase, run.conn.inbound.begun_tick());
         match next {
             Next::Wait => {}
             Next::Again => self.enqueue(id),
@@ -450,7 +450,6 @@ impl<A: App, H: Host> Worker<A, H> {
             let Some(mut conn) = self.entries.remove(id) else {
                 continue;
             };
-            self.desk.codec.release(&mut conn.compression);
             self.desk.counters.closed += 1;
             if let Some(state) = conn.app.take() {
                 let app = &mut self.app;

@@ -1,57 +1,55 @@
 //! From a configuration to running workers, and down again on a signal.
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::config::{Config, Count, Endpoint as Listen};
+use super::facts::Facts;
+use super::plan::Plan;
+use super::report;
+use crate::config::{App, Config, Deflate, DeflateMode, Endpoint as Listen};
 use crate::echo::Echo;
-use crate::reactor::{Crew, CrewConfig, WorkerConfig};
+use crate::reactor::{Crew, CrewConfig, Started, WorkerConfig};
 use crate::sys::signals::{self, Signal};
-use crate::sys::{Address, Endpoint, ListenOptions, affinity, rlimit};
+use crate::sys::{Address, Endpoint, ListenOptions};
+use crate::ws::deflate::{DeflateConfig, Mode};
 
-/// Descriptors a worker needs for itself: its poll, waker and listeners, what it inherited of the
-/// other workers' polls and wakers, and the standard streams.
-const DESCRIPTORS_OF_OUR_OWN: u64 = 64;
 /// How often the main thread looks whether the workers are still there.
 const WATCH: Duration = Duration::from_millis(200);
 
 /// Serves until a signal ends it.
-pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     // Before any thread exists, so that all of them inherit it: signals are for the main thread.
     signals::block().context("cannot block signals")?;
-    let nofile = rlimit::raise_nofile().context("cannot read the descriptor limit")?;
-    let cores = affinity::cores();
-    let workers = match config.workers {
-        Count::Auto => cores.len().max(1),
-        Count::Exactly(workers) => workers as usize,
-    };
-    let per_worker = connections_per_worker(&config, workers, nofile.soft);
+    let facts = Facts::gather();
+    let plan = Plan::new(config, &facts);
     let crew_config = CrewConfig {
-        endpoints: claim_all(&config)?,
-        workers,
-        cores: if config.pin_cores { cores } else { Vec::new() },
+        endpoints: claim_all(config)?,
+        workers: plan.workers,
+        cores: if config.pin_cores {
+            facts.cores.clone()
+        } else {
+            Vec::new()
+        },
         worker: WorkerConfig {
             limits: config.limits.clone(),
-            deflate: crate::ws::deflate::DeflateConfig::default(),
-            connections_max: per_worker,
+            deflate: deflate_config(&config.deflate),
+            connections_max: usize::try_from(plan.worker_connections_max)?,
         },
     };
+    let App::Echo = config.app;
     let crew = Crew::start(crew_config, |_| Echo).context("cannot start the workers")?;
-    announce(&crew, workers, per_worker);
-    Ok(watch(crew, &config))
-}
-
-/// What each worker may hold: its share of what was asked for, within its descriptor table.
-fn connections_per_worker(config: &Config, workers: usize, descriptors: u64) -> usize {
-    let table =
-        usize::try_from(descriptors.saturating_sub(DESCRIPTORS_OF_OUR_OWN)).unwrap_or(usize::MAX);
-    let table = table.clamp(1, u32::MAX as usize - 1);
-    match config.max_connections {
-        Count::Auto => table,
-        Count::Exactly(all) => (all as usize).div_ceil(workers).min(table),
-    }
+    let bound: Vec<_> = crew
+        .endpoints()
+        .iter()
+        .map(|e| e.address().clone())
+        .collect();
+    // Whoever started us may not want to read it; that is no reason not to serve.
+    let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &bound).as_bytes());
+    warn(crew.started());
+    Ok(watch(crew, config))
 }
 
 /// Claims every address before anything else is done: a port in use is the commonest mistake.
@@ -66,28 +64,47 @@ fn claim_all(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
             Listen::Tcp(address) => Address::Tcp(*address),
             Listen::Unix(path) => Address::Unix(path.clone()),
         };
-        Endpoint::claim(&address, options).with_context(|| {
-            format!("cannot listen on {address} (is another server running there? see `ss -ltnp`)")
-        })
+        Endpoint::claim(&address, options)
+            .with_context(|| format!("cannot listen on {address}{}", cure(listen)))
     };
     config.listen.iter().map(claim).collect()
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this line is the program's output: scripts wait for it"
-)]
-fn announce<L: Send + 'static>(crew: &Crew<L>, workers: usize, per_worker: usize) {
-    for endpoint in crew.endpoints() {
-        match endpoint.address() {
-            Address::Tcp(address) => println!("throng: ready on ws://{address}/echo"),
-            Address::Unix(path) => println!("throng: ready on unix:{}", path.display()),
+/// What to look at when an address cannot be had.
+fn cure(listen: &Listen) -> String {
+    match listen {
+        Listen::Tcp(address) => {
+            format!(
+                " (who has it: `ss -ltnp 'sport = :{}'`; elsewhere: --listen)",
+                address.port()
+            )
         }
+        Listen::Unix(path) => format!(" (is {} writable for us, and free?)", path.display()),
     }
-    println!(
-        "throng: {workers} workers, up to {} connections",
-        workers * per_worker
-    );
+}
+
+fn deflate_config(knobs: &Deflate) -> DeflateConfig {
+    DeflateConfig {
+        mode: match knobs.mode {
+            DeflateMode::Off => Mode::Off,
+            DeflateMode::Shared => Mode::Shared,
+            DeflateMode::Dedicated => Mode::Dedicated,
+        },
+        window_bits: knobs.window_bits,
+        level: knobs.level,
+        min_bytes: knobs.min_bytes,
+        inflaters_max: knobs.inflaters_max,
+    }
+}
+
+/// Says once what a worker could not have; it serves all the same.
+fn warn(started: &[Started]) {
+    if let Some(reason) = started.iter().find_map(|worker| worker.not_pinned.as_ref()) {
+        let _ = writeln!(
+            io::stderr(),
+            "throng: workers are not pinned to cores: {reason}"
+        );
+    }
 }
 
 /// Waits for a signal or for the workers' end. The first SIGTERM or SIGINT drains, the second
@@ -101,7 +118,7 @@ fn watch<L: Send + 'static>(mut crew: Crew<L>, config: &Config) -> ExitCode {
                 draining = true;
                 crew.drain(Duration::from_millis(config.drain_ms.into()));
             }
-            _ => {}
+            Some(Signal::Hangup) | None => {}
         }
     }
     let (_, sound) = crew.join();

@@ -84,6 +84,24 @@ impl Inbound {
             .is_some_and(|held| held.awaits_bytes())
     }
 
+    /// When what is unfinished began, as the caller [noted](Self::note_begun). `None` if nothing
+    /// is, or it was not noted yet.
+    #[inline]
+    #[must_use]
+    pub fn begun_tick(&self) -> Option<u32> {
+        let held = self.unfinished.as_ref().filter(|held| !held.is_spent());
+        held.and_then(|held| held.begun_tick)
+    }
+
+    /// Notes the time (the caller's, in whatever unit) at which what is unfinished began. The
+    /// first note counts, until all is finished.
+    #[inline]
+    pub fn note_begun(&mut self, tick: u32) {
+        if let Some(held) = &mut self.unfinished {
+            held.begun_tick.get_or_insert(tick);
+        }
+    }
+
     /// Bytes of memory this connection holds on to because of what is unfinished.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

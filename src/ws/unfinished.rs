@@ -24,6 +24,8 @@ pub(super) struct Unfinished {
     spill: Spill,
     /// A complete compressed message; while it is there, nothing else is.
     inflation: Option<Inflation>,
+    /// The caller's time at which it all began; no more than a number here.
+    pub(super) begun_tick: Option<u32>,
 }
 
 impl Unfinished {
