@@ -85,8 +85,8 @@ pub(crate) struct Backlog {
 
 /// Everything the worker knows about one peer.
 ///
-/// `repr(C)` keeps the order as written: hot fields first, and `phase` last so that its niche
-/// lets the slab mark a vacant slot without a byte of its own.
+/// `repr(C)` keeps the order as written, without holes; the niche of `phase` lets the slab mark a
+/// vacant slot without a byte of its own.
 #[repr(C, align(64))]
 pub(crate) struct Connection<S, C> {
     pub(crate) stream: S,
@@ -94,15 +94,15 @@ pub(crate) struct Connection<S, C> {
     /// The tick at which the peer last showed life, or at which the current wait began
     /// (accept, our ping, our Close): timers count from here.
     pub(crate) mark_tick: u32,
+    pub(crate) timer: Link,
+    pub(crate) flags: Flags,
+    pub(crate) phase: Phase,
     pub(crate) inbound: Inbound,
     pub(crate) compression: Compression,
     /// What one side is behind with; null while both keep up.
     pub(crate) backlog: Option<Box<Backlog>>,
     /// The application's own state, from the upgrade on.
     pub(crate) app: Option<C>,
-    pub(crate) timer: Link,
-    pub(crate) flags: Flags,
-    pub(crate) phase: Phase,
 }
 
 impl<S, C> Connection<S, C> {

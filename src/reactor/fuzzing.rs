@@ -2,10 +2,11 @@
 //! the worker rests, answers only what is legal, and forgets the connection in the end.
 
 use super::script::{Script, ScriptHost};
-use super::{ConnId, Event, Mail, Turn, Worker, WorkerConfig, mailbox};
-use crate::echo::Echo;
+use super::{Answer, App, ConnId, Event, Mail, Outbox, Turn, Worker, WorkerConfig, mailbox};
+use crate::http1::Head;
 use crate::limits::Limits;
-use crate::ws::deflate::DeflateConfig;
+use crate::ws::deflate::{DeflateConfig, Mode};
+use crate::ws::message::Message;
 
 const REQUEST: &[u8] =
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -39,6 +40,25 @@ pub fn connection(bytes: &[u8]) {
     serve(&host, &peer);
 }
 
+/// Sends everything back.
+struct Mirror;
+
+impl App for Mirror {
+    type Conn = ();
+    type Letter = ();
+
+    fn on_request(&mut self, _: &Head<'_>) -> Answer<()> {
+        Answer::Upgrade {
+            conn: (),
+            protocol: None,
+        }
+    }
+
+    fn on_message(&mut self, _: &mut (), message: Message<'_>, out: &mut Outbox<'_, Self>) {
+        out.reply(message);
+    }
+}
+
 fn serve(host: &ScriptHost, peer: &Script) {
     let waker = std::sync::Arc::new(waker());
     let (post, mailbox) = mailbox::mailbox::<Mail<_>>(waker, 1);
@@ -47,10 +67,13 @@ fn serve(host: &ScriptHost, peer: &Script) {
             message_bytes_max: 1 << 16,
             ..Limits::default()
         },
-        deflate: DeflateConfig::default(),
+        deflate: DeflateConfig {
+            mode: Mode::Dedicated,
+            ..DeflateConfig::default()
+        },
         connections_max: 4,
     };
-    let mut worker = Worker::new(Echo, host.clone(), mailbox, vec![post], &config);
+    let mut worker = Worker::new(Mirror, host.clone(), mailbox, vec![post], &config);
     let mut now_ms = 0;
     let mut turn = worker.turn(now_ms, 0, std::iter::once(Event::Listener(0)));
     // Everything is there from the start, so only time and readiness drive it.

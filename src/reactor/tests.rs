@@ -649,3 +649,23 @@ fn an_entry_is_one_cache_line() {
     }
     assert_eq!(size_of::<Slot>(), 64);
 }
+
+proptest::proptest! {
+    /// The fuzz target's property on random and on nearly valid streams.
+    #[test]
+    fn whatever_a_peer_sends_the_worker_rests_and_forgets_it(
+        manners in 0..=255_u8,
+        cut in 0..=255_u8,
+        frames in proptest::collection::vec((0..16_u8, proptest::collection::vec(0..=255_u8, 0..300)), 0..8),
+        noise in proptest::collection::vec(0..=255_u8, 0..40),
+    ) {
+        let mut bytes = vec![manners, cut];
+        for (opcode, payload) in frames {
+            let at = bytes.len();
+            append_frame(&mut bytes, Opcode::Binary, false, Some(KEY), &payload);
+            bytes[at] = 0x80 | opcode;
+        }
+        bytes.extend(noise);
+        fuzzing::connection(&bytes);
+    }
+}

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
 use super::app::{App, Ending};
 use super::clock::TICK_MS;
-use super::connection::{Flags, Phase};
+use super::connection::{Connection, Flags, Phase};
 use super::converse::Run;
 use super::deadline::{Due, due};
 use super::desk::{Desk, Next};
@@ -81,6 +81,13 @@ pub enum Turn {
 }
 
 impl<A: App, H: Host> Worker<A, H> {
+    /// With a 4-byte stream and an application state of a word, a
+    /// connection is one cache line. Checked when the worker is built for real sockets.
+    const ENTRY_IS_ONE_CACHE_LINE: () = assert!(
+        size_of::<H::Stream>() > 4 || size_of::<Connection<H::Stream, A::Conn>>() == 64,
+        "App::Conn is too big: box it, 8 bytes with a niche fit"
+    );
+
     /// A worker that has not turned yet.
     pub fn new(
         app: A,
@@ -89,6 +96,7 @@ impl<A: App, H: Host> Worker<A, H> {
         posts: Vec<Post<Mail<A::Letter>>>,
         config: &WorkerConfig,
     ) -> Self {
+        let () = Self::ENTRY_IS_ONE_CACHE_LINE;
         Self {
             app,
             acceptor: Acceptor::new(host.listeners()),
