@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::adapt;
 use super::facts::Facts;
 use super::plan::Plan;
 use super::report;
-use crate::config::{App, Config, Deflate, DeflateMode, Endpoint as Listen};
+use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::reactor::{Crew, CrewConfig, Started, WorkerConfig};
+use crate::sys::Endpoint;
 use crate::sys::signals::{self, Signal};
-use crate::sys::{Address, Endpoint, ListenOptions};
-use crate::ws::deflate::{DeflateConfig, Mode};
 
 /// How often the main thread looks whether the workers are still there.
 const WATCH: Duration = Duration::from_millis(200);
@@ -35,7 +35,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
         },
         worker: WorkerConfig {
             limits: config.limits.clone(),
-            deflate: deflate_config(&config.deflate),
+            deflate: adapt::deflate(&config.deflate),
             connections_max: usize::try_from(plan.worker_connections_max)?,
         },
     };
@@ -54,18 +54,10 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Claims every address before anything else is done: a port in use is the commonest mistake.
 fn claim_all(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
-    let options = ListenOptions {
-        backlog: config.backlog,
-        user_timeout_ms: config.user_timeout_ms,
-        ..ListenOptions::default()
-    };
-    let claim = |listen: &Listen| {
-        let address = match listen {
-            Listen::Tcp(address) => Address::Tcp(*address),
-            Listen::Unix(path) => Address::Unix(path.clone()),
-        };
-        Endpoint::claim(&address, options)
-            .with_context(|| format!("cannot listen on {address}{}", cure(listen)))
+    let options = adapt::listen_options(config);
+    let claim = |listen| {
+        Endpoint::claim(&adapt::address(listen), options)
+            .with_context(|| format!("cannot listen on {listen}{}", cure(listen)))
     };
     config.listen.iter().map(claim).collect()
 }
@@ -73,27 +65,11 @@ fn claim_all(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
 /// What to look at when an address cannot be had.
 fn cure(listen: &Listen) -> String {
     match listen {
-        Listen::Tcp(address) => {
-            format!(
-                " (who has it: `ss -ltnp 'sport = :{}'`; elsewhere: --listen)",
-                address.port()
-            )
-        }
+        Listen::Tcp(address) => format!(
+            " (who has it: `ss -ltnp 'sport = :{}'`; elsewhere: --listen)",
+            address.port()
+        ),
         Listen::Unix(path) => format!(" (is {} writable for us, and free?)", path.display()),
-    }
-}
-
-fn deflate_config(knobs: &Deflate) -> DeflateConfig {
-    DeflateConfig {
-        mode: match knobs.mode {
-            DeflateMode::Off => Mode::Off,
-            DeflateMode::Shared => Mode::Shared,
-            DeflateMode::Dedicated => Mode::Dedicated,
-        },
-        window_bits: knobs.window_bits,
-        level: knobs.level,
-        min_bytes: knobs.min_bytes,
-        inflaters_max: knobs.inflaters_max,
     }
 }
 
