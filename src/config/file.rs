@@ -18,7 +18,7 @@ use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::knob::Kind;
+use super::knob::{ENDPOINTS_MAX, Kind};
 use super::knobs::{self, KNOBS};
 use super::suggest::nearest;
 use super::{Knob, Place, Problem, Setting};
@@ -77,7 +77,7 @@ pub fn parse(name: &str, text: &str) -> Contents {
     let source = Source::new(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut contents = Contents::default();
-    for error in &errors {
+    for error in errors.iter().take(PROBLEMS_MAX) {
         contents.problems.push(Problem::error(
             source.place(error.span().map_or(0, |span| span.start)),
             format!("not TOML: {}", error.message()),
@@ -91,6 +91,9 @@ pub fn parse(name: &str, text: &str) -> Contents {
     let mut entries: Vec<_> = table.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in entries {
+        if contents.problems.len() >= PROBLEMS_MAX {
+            break;
+        }
         // What the parser made up to get past a broken line is not worth a complaint of its own.
         if !broken_lines.contains(&source.place(key.span().start).line()) {
             source.entry(key, value, &mut contents);
@@ -154,7 +157,8 @@ impl<'t> Source<'t> {
                 ));
             }
             (DeValue::Array(items), Kind::Endpoints(_)) => {
-                for item in items {
+                // The one too many is refused at its place by the knob itself.
+                for item in items.iter().take(ENDPOINTS_MAX + 1) {
                     self.value(knob, item, contents);
                 }
             }
@@ -256,7 +260,10 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 }
 
 /// A configuration is a page of text; whoever names a log file by mistake is told so.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const FILE_BYTES_MAX: u64 = 256 << 10;
+/// Enough to mend a file by; a file that is no TOML at all has thousands, and each costs a walk
+/// through the text to find its line.
+const PROBLEMS_MAX: usize = 50;
 
 #[cfg(test)]
 mod tests;

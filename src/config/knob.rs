@@ -354,4 +354,4 @@ const AUTO: &str = "auto";
 /// The two positions of a switch, indexed by it.
 const SWITCH: [&str; 2] = ["off", "on"];
 /// Every worker opens every listener, so this is multiplied by the cores; 64 is plenty for people.
-const ENDPOINTS_MAX: usize = 64;
+pub(super) const ENDPOINTS_MAX: usize = 64;

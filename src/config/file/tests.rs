@@ -162,6 +162,19 @@ fn unknown_keys_get_a_suggestion() {
 }
 
 #[test]
+fn complaints_have_an_end() {
+    let keys: String = (0..10_000).map(|n| format!("key{n} = 1\n")).collect();
+    assert_eq!(complaints(&keys).len(), PROBLEMS_MAX);
+    assert_eq!(complaints(&"nonsense\n".repeat(10_000)).len(), PROBLEMS_MAX);
+    let list: String = (1..10_000).map(|port| format!("\":{port}\",")).collect();
+    let complaints = complaints(&format!("listen = [{list}]"));
+    assert_eq!(
+        complaints,
+        ["1:386: listen \":65\" is one address more than the 64 there can be"]
+    );
+}
+
+#[test]
 fn rules_between_knobs_point_at_the_file() {
     let text = "queue_high = \"2MiB\"\nqueue_max = \"1MiB\"";
     assert_eq!(
@@ -185,7 +198,7 @@ fn files_that_are_none() {
 #[test]
 fn binary_and_endless_files_are_refused() {
     let contents = read(Path::new("/dev/zero"));
-    assert_eq!(contents.problems[0].cause, "is larger than 1048576 bytes");
+    assert_eq!(contents.problems[0].cause, "is larger than 262144 bytes");
     let path = std::env::temp_dir().join(format!("throng-utf8-{}.toml", std::process::id()));
     fs::write(&path, b"workers = 1\nmax\xff").expect("the temporary directory is writable");
     let contents = read(&path);
