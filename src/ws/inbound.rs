@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Between messages an [`Inbound`] is one null pointer. What it owns in between is in
-//! [`Unfinished`]; how much that may be is bounded by [`Rules`] and by what has arrived.
+//! `Unfinished`; how much that may be is bounded by [`Rules`] and by what has arrived.
 
 use super::close::{CloseCode, Violation, parse_close};
 use super::deflate::{Codec, Compression};
@@ -130,8 +130,11 @@ impl Inbound {
         at: &mut usize,
     ) -> Result<Step<'b>, Violation> {
         if self.unfinished.is_none() {
-            if let Some((header, kind)) = whole_message(rules, &input[*at..]) {
-                return take_whole(&header, kind, input, at);
+            if let Some(header) = whole_frame(rules, &input[*at..]) {
+                return match message_kind(&header) {
+                    Some(kind) => take_message(&header, kind, input, at),
+                    None => take_control(&header, input, at),
+                };
             }
             if *at == input.len() {
                 return Ok(Step::Drained);
@@ -140,7 +143,7 @@ impl Inbound {
         self.step_slowly(rules, link, codec, input, at)
     }
 
-    /// Everything but a whole small message on a connection that holds nothing.
+    /// Everything but a whole frame on a connection that holds nothing.
     #[inline(never)]
     fn step_slowly<'b>(
         &'b mut self,
@@ -237,16 +240,13 @@ impl Inbound {
             Found::Yield => Ok(Step::Yield),
             Found::Whole(header, kind) => {
                 self.forget_delivered();
-                take_whole(&header, kind, input, at)
+                take_message(&header, kind, input, at)
             }
             Found::Assembled(kind, buffer) => {
                 self.forget_delivered();
                 Ok(Step::Message(Message::owned(kind, buffer)))
             }
-            Found::Control(header) => {
-                let payload = unmask_whole(&header, input, at);
-                control_step(header.opcode, payload)
-            }
+            Found::Control(header) => take_control(&header, input, at),
             Found::SpilledControl => {
                 let held = self
                     .unfinished
@@ -284,15 +284,16 @@ pub(super) enum Found {
     Assembled(Kind, Vec<u8>),
 }
 
-/// The header of a frame that is a whole message, all there, plain and within the limit.
+/// The header of a frame that stands for itself, all there, plain and within the limit: a control
+/// frame or a whole message.
 ///
 /// Says no to everything else, broken frames included: the slow path then finds out why.
 #[inline]
-fn whole_message(rules: &Rules, rest: &[u8]) -> Option<(Header, Kind)> {
+fn whole_frame(rules: &Rules, rest: &[u8]) -> Option<Header> {
     let header = parse_header(rest, rules.role).ok()??;
-    let kind = message_kind(&header)?;
+    let is_alone = header.fin && !header.rsv1 && header.opcode != Opcode::Continuation;
     let is_small = header.payload_len <= rules.message_bytes_max as u64;
-    (is_small && !header.rsv1 && is_whole(&header, rest)).then_some((header, kind))
+    (is_alone && is_small && is_whole(&header, rest)).then_some(header)
 }
 
 /// The kind of the message if this one frame can be all of it, as far as the header tells.
@@ -313,7 +314,7 @@ fn is_whole(header: &Header, rest: &[u8]) -> bool {
 
 /// Unmasks and validates the frame at `input[*at]`, which [`is_whole`], where it lies.
 #[inline]
-fn take_whole<'b>(
+fn take_message<'b>(
     header: &Header,
     kind: Kind,
     input: &'b mut [u8],
@@ -336,6 +337,16 @@ fn take_whole<'b>(
     }
     let message = Message::in_place(kind, input, frame_start, start, end);
     Ok(Step::Message(message))
+}
+
+/// Unmasks the control frame at `input[*at]`, which [`is_whole`], where it lies.
+fn take_control<'b>(
+    header: &Header,
+    input: &'b mut [u8],
+    at: &mut usize,
+) -> Result<Step<'b>, Violation> {
+    let payload = unmask_whole(header, input, at);
+    control_step(header.opcode, payload)
 }
 
 /// Unmasks the frame at `input[*at]`, which [`is_whole`], where it lies; its payload.

@@ -2,7 +2,7 @@
 //!
 //! One pass also tells whether the clear bytes are ASCII, because most text is, and what is ASCII
 //! needs no validation. Short payloads (chat, pings) take eight bytes at a time without a call;
-//! from [`VECTOR_BYTES_MIN`] on the loop is dispatched to the widest vectors that pay.
+//! from `VECTOR_BYTES_MIN` on the loop is dispatched to the widest vectors that pay.
 
 use multiversion::multiversion;
 

@@ -161,3 +161,45 @@ fn copy_framed(payload: &[u8], opcode: Opcode, key: Option<[u8; 4]>) -> Framed {
     frame::append_frame(&mut buffer, opcode, false, key, payload);
     Framed::Owned { buffer, start: 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_replies_where_the_message_lies() {
+        // A masked header is 6 bytes, the reply's is 2: the 4 between stay as they were.
+        let mut input = *b"earlier!MASKEDhello";
+        let message = Message::in_place(Kind::Text, &mut input, 8, 14, 19);
+        assert_eq!((message.len(), message.payload()), (5, &b"hello"[..]));
+        let framed = message.into_frame(None);
+        assert_eq!(framed, Framed::InPlace { start: 12, end: 19 });
+        assert_eq!(input, *b"earlier!MASK\x81\x05hello");
+    }
+
+    #[test]
+    fn a_client_does_not_reach_into_the_frame_before() {
+        let mut input = *b"earlier!..hello";
+        let message = Message::in_place(Kind::Binary, &mut input, 8, 10, 15);
+        let Framed::Owned { buffer, start } = message.into_frame(Some([0; 4])) else {
+            panic!("there is no room in place");
+        };
+        assert_eq!(buffer[start..], *b"\x82\x85\0\0\0\0hello");
+        assert_eq!(input, *b"earlier!..hello");
+    }
+
+    #[test]
+    fn what_was_assembled_has_room_for_any_header() {
+        for (payload_len, key) in [(0, None), (70_000, None), (70_000, Some([0; 4]))] {
+            let buffer = vec![7; HEADROOM + payload_len];
+            let Framed::Owned { buffer, start } =
+                Message::owned(Kind::Binary, buffer).into_frame(key)
+            else {
+                panic!("it has a buffer of its own");
+            };
+            let header_len = frame::header_len(payload_len, key.is_some());
+            assert_eq!(start, HEADROOM - header_len);
+            assert_eq!(buffer.len() - start, header_len + payload_len);
+        }
+    }
+}

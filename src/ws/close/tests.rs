@@ -50,14 +50,42 @@ fn a_long_reason_is_cut_between_characters() {
 }
 
 #[test]
-fn what_we_say_of_a_violation_fits_and_may_be_sent() {
-    for violation in [
-        Violation::ReservedBits,
-        Violation::TextNotUtf8,
-        Violation::MessageTooSlow,
-    ] {
-        assert!(CloseCode::may_be_sent(violation.close_code().as_u16()));
-        assert!(violation.reason().len() <= CLOSE_REASON_BYTES_MAX);
-        assert_eq!(violation.to_string(), violation.reason());
+fn every_violation_has_the_code_of_its_section() {
+    use Violation::*;
+    let table = [
+        (
+            1002,
+            &[
+                ReservedBits,
+                Rsv1WithoutExtension,
+                Rsv1OnControl,
+                Rsv1OnContinuation,
+                ReservedOpcode,
+                MaskMissing,
+                MaskForbidden,
+                LengthNotMinimal,
+                LengthOverflow,
+                ControlTooLong,
+                ControlFragmented,
+                ContinuationWithoutStart,
+                MessageInsideMessage,
+                ClosePayloadOfOneByte,
+                CloseCodeForbidden,
+            ][..],
+        ),
+        (1007, &[CloseReasonNotUtf8, TextNotUtf8, DeflateCorrupt]),
+        (1008, &[TooManyEmptyFragments, MessageTooSlow]),
+        (1009, &[MessageTooBig, InflatedTooBig]),
+    ];
+    for (code, violations) in table {
+        for violation in violations {
+            assert_eq!(violation.close_code().as_u16(), code, "{violation:?}");
+            assert!(CloseCode::may_be_sent(code));
+            // The reason is sent whole.
+            let mut payload = Vec::new();
+            append_close_payload(&mut payload, violation.close_code(), violation.reason());
+            let (_, reason) = parse_close(&payload).unwrap().unwrap();
+            assert_eq!(reason, violation.to_string());
+        }
     }
 }

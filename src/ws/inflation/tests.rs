@@ -1,5 +1,7 @@
 //! Compressed messages through the whole of `Inbound`.
 
+use proptest::prelude::*;
+
 use crate::ws::close::Violation;
 use crate::ws::deflate::{Agreed, Codec, Compression, DeflateConfig, Half};
 use crate::ws::frame::{HEADROOM, Kind, Opcode, append_frame};
@@ -153,6 +155,32 @@ fn a_message_of_the_limit_passes_although_it_does_not_compress() {
     // But there is an end to that, told by the header.
     stored.extend([0; 1024]);
     refuses(&frame(0x82 | RSV1, &stored), Violation::MessageTooBig);
+}
+
+proptest! {
+    #[test]
+    fn chunks_and_fragments_make_no_difference(
+        texts in prop::collection::vec("[a-d\u{e9}]{80,400}", 1..5),
+        fragment_bytes in 1..60_usize,
+        chunk_bytes in 1..90_usize,
+        keeps_context: bool,
+    ) {
+        let mut peer = Peer::new(agreed(keeps_context));
+        let mut stream = Vec::new();
+        for text in &texts {
+            let compressed = peer.compress(text.as_bytes());
+            let mut first = 0x01 | RSV1;
+            for fragment in compressed.chunks(fragment_bytes) {
+                stream.extend(frame(first, fragment));
+                first = 0x00;
+            }
+            stream.extend(frame(0x80, b""));
+        }
+        let transcript = run(stream.chunks(chunk_bytes), &SMALL_RULES, Some(agreed(keeps_context)));
+        let expected: Vec<_> = texts.iter().map(|payload| text(payload)).collect();
+        prop_assert_eq!(transcript.violation, None);
+        prop_assert_eq!(transcript.steps, expected);
+    }
 }
 
 /// A worker's view of one connection.
