@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Checks everything, in the order in which failures are cheapest to find.
+#
+#   tests/run.sh            all stages
+#   tests/run.sh clippy     only the stages named (tools, fetch, fmt, clippy, test, docs, deny)
+#
+# Needs Cargo (from rustup) and a C linker. As root on Debian it installs a missing linker; with
+# CI=true also a missing cargo-deny, which takes minutes. Without a network it works with what is
+# there. It stops at the first stage that fails.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+STAGES=(tools fetch fmt clippy test docs deny)
+# Kept to the 0.20 series: a newer one may read deny.toml differently.
+DENY_VERSION='^0.20'
+
+stage_tools() {
+    if ! command -v cargo >/dev/null; then
+        explain "Cargo is missing: install Rust from https://rustup.rs"
+        return 1
+    fi
+    if ! command -v cc >/dev/null; then
+        install_packages build-essential || return 1
+    fi
+    local component
+    for component in fmt clippy; do
+        cargo "$component" --version >/dev/null 2>&1 && continue
+        install_component "${component/#fmt/rustfmt}" || return 1
+    done
+    cargo --version
+    cargo clippy --version
+}
+
+# Afterwards nothing needs the network. Without one, the crates of an earlier run will do.
+stage_fetch() {
+    if ! cargo fetch --locked; then
+        echo "no registry; trying with the crates that are there"
+        cargo fetch --locked --offline || {
+            explain "crates are missing, and the registry cannot be reached (or Cargo.lock is not current)"
+            return 1
+        }
+    fi
+    export CARGO_NET_OFFLINE=true
+}
+
+stage_fmt() { cargo fmt --all --check || { explain "run 'cargo fmt --all'"; return 1; }; }
+
+stage_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+
+stage_test() { cargo test --workspace --locked; }
+
+# A link in a comment is a promise to the reader; private items are for readers of the code.
+stage_docs() {
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" \
+        cargo doc --workspace --no-deps --document-private-items --locked
+}
+
+stage_deny() {
+    if ! cargo deny --version >/dev/null 2>&1; then
+        if [[ ${CI:-} != true ]]; then
+            skip "cargo-deny is missing: cargo install cargo-deny --locked"
+            return 0
+        fi
+        echo "installing cargo-deny; this takes minutes"
+        CARGO_NET_OFFLINE=false cargo install cargo-deny --locked --version "$DENY_VERSION" || return 1
+    fi
+    cargo deny --workspace check --hide-inclusion-graph licenses bans sources
+}
+
+install_packages() {
+    if [[ $EUID -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        explain "a package is missing: install $* (Debian: apt-get install $*)"
+        return 1
+    fi
+    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+install_component() {
+    if ! command -v rustup >/dev/null; then
+        explain "$1 is missing, and so is rustup, which would install it"
+        return 1
+    fi
+    rustup component add "$1"
+}
+
+# The sentence that the summary shows beside a stage.
+explain() { NOTE=$1; }
+skip() { NOTE=$1; RESULT=skipped; }
+
+SUMMARY=()
+
+run_stage() {
+    local name=$1 began=$SECONDS status
+    NOTE='' RESULT=passed
+    printf '\n== %s\n' "$name"
+    # Neither in a condition nor in a subshell: stages set variables for those after them.
+    "stage_$name"
+    status=$?
+    [[ $status -ne 0 ]] && RESULT="FAILED ($status)"
+    SUMMARY+=("$(printf '%-8s %-12s %4d s  %s' "$name" "$RESULT" $((SECONDS - began)) "$NOTE")")
+    return $status
+}
+
+main() {
+    local wanted=("$@") name status=0
+    [[ $# -eq 0 ]] && wanted=("${STAGES[@]}")
+    for name in "${wanted[@]}"; do
+        if [[ " ${STAGES[*]} " != *" $name "* ]]; then
+            echo "no stage '$name'; there are: ${STAGES[*]}" >&2
+            return 2
+        fi
+    done
+    for name in "${wanted[@]}"; do
+        run_stage "$name" || { status=1; break; }
+    done
+    printf '\n== summary\n'
+    printf '%s\n' "${SUMMARY[@]}"
+    if [[ $status -ne 0 ]]; then
+        printf 'stage "%s" failed; its output is above. To repeat it alone: tests/run.sh %s\n' "$name" "$name"
+    fi
+    return $status
+}
+
+main "$@"
