@@ -13,6 +13,9 @@
 //! - listeners and connections are made after, in the worker that serves them;
 //! - nothing with a descriptor inside travels between workers after that.
 
+#[cfg(target_os = "linux")]
+use std::io;
+
 /// How far the calling thread's descriptor table is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parted {
@@ -29,25 +32,31 @@ pub enum Parted {
 /// Gives the calling thread a descriptor table of its own, where the system lets it.
 #[cfg(target_os = "linux")]
 pub fn part() -> Parted {
-    // SAFETY: takes no pointers; other threads keep the table they have.
-    if unsafe { syscall!(unshare(libc::CLONE_FILES)) }.is_ok() {
+    if unshare().is_ok() {
         return Parted::Unshared;
     }
-    // By number: the C library's wrapper is younger than the call (Linux 5.9). The last
-    // descriptors a u32 can name are never open, so nothing is closed.
-    let (first, last) = (u32::MAX - 1, u32::MAX);
-    // SAFETY: takes no pointers; the three arguments are the call's own types.
-    match unsafe {
-        syscall!(syscall(
-            libc::SYS_close_range,
-            first,
-            last,
-            CLOSE_RANGE_UNSHARE
-        ))
-    } {
-        Ok(_) => Parted::CloseRange,
+    match unshare_by_close_range() {
+        Ok(()) => Parted::CloseRange,
         Err(error) => Parted::Shared(error.raw_os_error().unwrap_or(0)),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn unshare() -> io::Result<()> {
+    // SAFETY: takes no pointers; other threads keep the table they have.
+    unsafe { syscall!(unshare(libc::CLONE_FILES)) }?;
+    Ok(())
+}
+
+/// The last descriptors a `u32` can name are never open, so this closes nothing.
+#[cfg(target_os = "linux")]
+fn unshare_by_close_range() -> io::Result<()> {
+    const UNSHARE: libc::c_uint = 2;
+    let (first, last) = (u32::MAX - 1, u32::MAX);
+    // By number: the C library's wrapper is younger than the call (Linux 5.9).
+    // SAFETY: takes no pointers; the three arguments are the call's own types.
+    unsafe { syscall!(syscall(libc::SYS_close_range, first, last, UNSHARE)) }?;
+    Ok(())
 }
 
 /// Only Linux can part tables.
@@ -56,31 +65,45 @@ pub fn part() -> Parted {
     Parted::Shared(libc::ENOSYS)
 }
 
+#[cfg(test)]
 #[cfg(target_os = "linux")]
-const CLOSE_RANGE_UNSHARE: libc::c_uint = 2;
-
-#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs::File;
     use std::os::fd::AsRawFd;
     use std::thread;
 
-    #[test]
-    fn a_parted_thread_keeps_what_was_open_and_shares_nothing_new() {
+    /// Runs `attempt` on a thread of its own; whether a descriptor that the thread opens afterwards
+    /// is visible from outside, and what the attempt said.
+    fn opened_after<T: Send>(attempt: fn() -> T, least: i32) -> (T, bool) {
         let before = File::open("/proc/self/status").unwrap();
         let worker = || {
-            let parted = part();
+            let result = attempt();
             assert!(before.metadata().is_ok(), "what was open before stays open");
-            (parted, duplicate_above(900, &before))
+            (result, duplicate_above(least, &before))
         };
-        let (parted, number) = thread::scope(|scope| scope.spawn(worker).join().unwrap());
+        let (result, number) = thread::scope(|scope| scope.spawn(worker).join().unwrap());
         // `/proc/self` is the main thread's table, which the other tests share.
-        let seen_outside = std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
-        match parted {
-            Parted::Unshared | Parted::CloseRange => assert!(!seen_outside),
-            // A profile that refuses both leaves one table; the descriptor is then visible here.
-            Parted::Shared(errno) => assert!(errno != 0 && seen_outside),
+        let seen = std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok();
+        (result, seen)
+    }
+
+    #[test]
+    fn a_parted_thread_keeps_what_was_open_and_shares_nothing_new() {
+        assert!(
+            opened_after(|| (), 700).1,
+            "threads share a table until they part"
+        );
+        let (parted, seen) = opened_after(part, 750);
+        // A profile that refuses both ways leaves one table, and says so.
+        assert_eq!(seen, matches!(parted, Parted::Shared(1..)), "{parted:?}");
+    }
+
+    #[test]
+    fn each_way_of_parting_parts_or_says_that_it_did_not() {
+        for (way, least) in [(unshare as fn() -> _, 800), (unshare_by_close_range, 850)] {
+            let (result, seen) = opened_after(way, least);
+            assert_eq!(seen, result.is_err(), "{result:?}");
         }
     }
 
@@ -88,6 +111,6 @@ mod tests {
     fn duplicate_above(least: i32, file: &File) -> i32 {
         // SAFETY: takes integers only, and makes a descriptor nobody owns yet.
         let made = unsafe { syscall!(fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least)) };
-        made.expect("900 is below every limit we run with")
+        made.expect("the soft limit is 1024 or more")
     }
 }
