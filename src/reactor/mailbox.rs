@@ -104,15 +104,24 @@ impl<M> Mailbox<M> {
     /// Only `None` arms the next wake-up. A worker that stops earlier, because its budget for this
     /// turn is spent, must not sleep: its next poll has a timeout of 0.
     pub fn take(&mut self) -> Option<M> {
-        self.receiver.try_recv().ok().or_else(|| {
-            // An empty box costs a load per turn, not a locked write. If the flag is up, the wake-up
-            // for it has come or will; if it is down, the next letter raises it.
-            if !self.announced.load(Ordering::Acquire) {
-                return None;
-            }
-            self.announced.swap(false, Ordering::AcqRel);
-            self.receiver.try_recv().ok()
-        })
+        self.take_between(|| {})
+    }
+
+    /// `pause` is where another thread may be in between; the tests put one there.
+    fn take_between(&self, mut pause: impl FnMut()) -> Option<M> {
+        if let Ok(letter) = self.receiver.try_recv() {
+            return Some(letter);
+        }
+        pause();
+        // An empty box costs a load per turn, not a locked write. If the flag is up, the wake-up for
+        // it has come or will; if it is down, the next letter raises it.
+        if !self.announced.load(Ordering::Acquire) {
+            return None;
+        }
+        pause();
+        self.announced.swap(false, Ordering::AcqRel);
+        pause();
+        self.receiver.try_recv().ok()
     }
 }
 

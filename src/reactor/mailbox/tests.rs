@@ -96,6 +96,34 @@ fn four_threads_lose_nothing_and_the_worker_may_always_sleep() {
     assert_eq!(next, [LETTERS; SENDERS]);
 }
 
+#[test]
+fn a_letter_posted_between_any_two_steps_is_taken_or_announced() {
+    for was_announced in [false, true] {
+        for moment in 0..4 {
+            let (mut poll, waker) = poll();
+            let (post, mut mailbox) = mailbox(waker, 4);
+            if was_announced {
+                post.post("before").unwrap();
+                assert!(is_woken(&mut poll) && mailbox.take() == Some("before"));
+            }
+            let mut moments = 0;
+            let taken = mailbox.take_between(|| {
+                if moments == moment {
+                    post.post("late").unwrap();
+                }
+                moments += 1;
+            });
+            // With the flag down there is one moment, with the flag up there are three.
+            if moment < moments {
+                assert!(
+                    taken == Some("late") || is_woken(&mut poll),
+                    "{was_announced} {moment}"
+                );
+            }
+        }
+    }
+}
+
 /// The protocol as a state machine: every thread does one step at a time, in every possible order.
 ///
 /// It models the sequence of steps, not the memory orderings; those are argued in the module text.

@@ -94,11 +94,19 @@ fn a_drain_cut_by_the_budget_goes_on_where_it_stopped() {
 
 #[test]
 fn time_that_goes_back_fires_nothing_and_breaks_nothing() {
-    let (mut wheel, mut links) = (Wheel::new(1000), table(1));
+    let (mut wheel, mut links) = (Wheel::new(1000), table(2));
+    let furthest = 1000 + REACH;
     wheel.schedule(&mut links, 0, 1001);
+    wheel.schedule(&mut links, 1, furthest);
     assert_eq!(wheel.expire(&mut links, 10), None);
-    assert_eq!(wheel.expire(&mut links, 1000), None);
+    assert_eq!(wheel.next_tick(), Some(1001));
     assert_eq!(wheel.expire(&mut links, 1001), Some(0));
+    assert_eq!(wheel.expire(&mut links, 10), None);
+    assert_eq!(
+        wheel.next_tick(),
+        Some(furthest),
+        "a wheel turned back would mistake the slot"
+    );
 }
 
 #[test]
