@@ -84,12 +84,12 @@ impl Inbound {
             .is_some_and(|held| held.awaits_bytes())
     }
 
-    /// When what is unfinished began, as the caller [noted](Self::note_begun). `None` if nothing
-    /// is, or it was not noted yet.
+    /// When what [the peer owes us the rest of](Self::is_mid_message) began, as the caller
+    /// [noted](Self::note_begun). `None` if it owes nothing, or it was not noted yet.
     #[inline]
     #[must_use]
     pub fn begun_tick(&self) -> Option<u32> {
-        let held = self.unfinished.as_ref().filter(|held| !held.is_spent());
+        let held = self.unfinished.as_ref().filter(|held| held.awaits_bytes());
         held.and_then(|held| held.begun_tick)
     }
 

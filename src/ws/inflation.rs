@@ -39,7 +39,7 @@ impl Inflation {
 
     /// What the connection holds; the inflater is the worker's.
     pub(super) fn held_bytes(&self) -> usize {
-        self.compressed.capacity() + self.text.capacity()
+        size_of::<Self>() + self.compressed.capacity() + self.text.capacity()
     }
 
     /// Keeps a payload that [`Self::advance`] was not done with.

@@ -399,6 +399,31 @@ fn many_fragments_pass_but_not_endless_empty_ones() {
 }
 
 #[test]
+fn the_time_of_a_message_runs_from_its_first_byte_to_its_last() {
+    let mut inbound = Inbound::new();
+    let (mut link, mut codec) = (Compression::default(), Codec::default());
+    let mut read = |bytes: &[u8], tick: u32| {
+        let mut input = bytes.to_vec();
+        let mut at = 0;
+        loop {
+            let step = inbound.step(&SMALL_RULES, &mut link, &mut codec, &mut input, &mut at);
+            if matches!(step.unwrap(), Step::Drained) {
+                break;
+            }
+        }
+        inbound.note_begun(tick);
+        inbound.begun_tick()
+    };
+    let (first, last) = (frame(0x01, b"first"), frame(0x80, b"last"));
+    assert_eq!(read(&first[..1], 1), Some(1));
+    assert_eq!(read(&first[1..], 2), Some(1));
+    assert_eq!(read(&frame(0x89, b"ping"), 3), Some(1));
+    // The end of one and the beginning of the next in one read: a new time.
+    assert_eq!(read(&[&last[..], &first[..3]].concat(), 4), Some(4));
+    assert_eq!(read(&[&first[3..], &last].concat(), 5), None);
+}
+
+#[test]
 fn what_was_held_is_given_back() {
     let mut inbound = Inbound::new();
     let (mut link, mut codec) = (Compression::default(), Codec::default());

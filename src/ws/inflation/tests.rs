@@ -225,6 +225,8 @@ fn inflating_takes_as_many_turns_as_the_allowance_makes_it() {
     assert!(!connection.inbound.is_idle());
     // Ours to finish, so no time of the peer's is running.
     assert!(!connection.inbound.is_mid_message());
+    connection.inbound.note_begun(7);
+    assert_eq!(connection.inbound.begun_tick(), None);
     codec.refill(1);
     assert!(matches!(connection.step(&mut codec), Step::Yield));
     assert!(connection.inbound.held_bytes() > compressed.len());
