@@ -7,11 +7,12 @@
 //!   the turn's inflate allowance                      if context takeover is agreed  <= 2 windows
 //! ```
 //!
-//! The expensive part of zlib is not the window but the machinery around it: about 290 KB for a
-//! deflater, 42 KB for an inflater. A context that lives between two messages is only the *text* in
+//! The expensive part of zlib is not the window but the machinery around it: 251 to 380 KB for a
+//! deflater, 48 KB for an inflater. A context that lives between two messages is only the *text* in
 //! its window. So the machinery is always the worker's, and a connection with context takeover
-//! keeps that text alone and hands it in as a preset dictionary: 4 KB a way for a 12-bit window
-//! where a context of its own would take 200 KB. The price is reading it once more per message.
+//! keeps that text alone and hands it in as a preset dictionary: 8 KB for two 12-bit windows, where
+//! contexts of its own would take 313 KB. The price is reading it once more per message:
+//! about 2.5 ns per byte of window to compress (10 us for 12 bits, 85 us for 15), 0.05 to inflate.
 //! (It is also plain data, which a context is not: it can be handed to another process.)
 //!
 //! | mode | an idle connection | a connection that has sent and received |
@@ -61,7 +62,7 @@ impl Default for DeflateConfig {
             level: 1,
             // Below this, the header of a block eats what the block saves.
             min_bytes: 64,
-            // 16 x 42 KB; a message needs a second turn only beyond the allowance of one.
+            // 16 x 48 KB; a message needs a second turn only beyond the allowance of one.
             inflaters_max: 16,
         }
     }

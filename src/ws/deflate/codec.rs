@@ -230,7 +230,7 @@ const fn engine_bits(window_bits: u8) -> u8 {
 const ENGINE_BITS_MIN: u8 = 9;
 
 /// 128 KiB of heads, 112 KiB of symbols and output, and the state.
-const DEFLATER_FIXED_BYTES: usize = (128 << 10) + (112 << 10) + 6 * 1024;
+const DEFLATER_FIXED_BYTES: usize = (128 << 10) + (112 << 10) + 3200;
 
 /// A bigger output buffer than this is not kept for the next message.
 const SQUEEZED_KEPT_BYTES_MAX: usize = 64 << 10;

@@ -84,7 +84,7 @@ impl Inflating {
                 return Err(Violation::InflatedTooBig);
             }
             self.append(out, &room[..produced], limits.message_bytes_max);
-            *allowance = allowance.saturating_sub(taken * INPUT_PRICE + produced);
+            *allowance = allowance.saturating_sub(price(taken, produced));
 
             if status == Status::StreamEnd {
                 // A last block with nothing behind it: RFC 7692 7.2.3.4 wants a byte there, zlib's
@@ -167,7 +167,7 @@ impl fmt::Debug for Inflating {
 }
 
 /// Bytes of one inflater, as `zlib-rs` allocates it: a 32 KB window and the state with its tables.
-pub const INFLATER_BYTES: usize = 42 << 10;
+pub const INFLATER_BYTES: usize = (32 << 10) + 14_784;
 
 /// What is fed behind every message: the tail that did not travel, which completes its last block,
 /// and an empty last block. The engine reports the end of the stream there and nowhere else if, and
@@ -180,8 +180,13 @@ const INPUT_STEP_BYTES: usize = 4 << 10;
 /// Output per call of the engine.
 pub(super) const OUTPUT_STEP_BYTES: usize = 16 << 10;
 
-/// What a byte of input costs in bytes of allowance.
-const INPUT_PRICE: usize = 4;
+/// What a call of the engine costs in bytes of allowance, of which one is about 0.7 ns of a 3 GHz core.
+///
+/// Text costs 6 ns per byte of input, whatever its ratio. Input that produces less than itself is
+/// block headers: tables that are built for nothing cost 110 ns a byte. Measured with 1 MB of each.
+fn price(taken: usize, produced: usize) -> usize {
+    produced + 8 * taken + 64 * taken.saturating_sub(produced)
+}
 
 /// What a restart costs in bytes of allowance: up to 32 KB are copied.
 const RESTART_PRICE: usize = 2 << 10;
