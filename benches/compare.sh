@@ -60,5 +60,9 @@ say "building the product and the peers (the first time takes minutes)"
 cargo build --release --quiet --bin throng
 (cd "$peers" && cargo build --release --quiet)
 
-# The servers die with the driver, so there is nothing left for this script to clean up.
-exec "$peers/target/release/driver" "$@"
+# The servers die with the driver. What can be left over is the session's precedence (--prefer),
+# when the driver is killed before it gives it back.
+case " $* " in
+    *" --prefer "*) trap 'echo 0 >/proc/self/autogroup' EXIT INT TERM ;;
+esac
+"$peers/target/release/driver" "$@"

@@ -1,7 +1,7 @@
 # Runs $compiler with the arguments of uWebSockets' makefile, less OpenSSL and libuv: without
 # them uSockets builds its plain sockets and its own epoll loop, the shape its authors measure.
-# Adds what the authors' own build adds (tuning for a recent CPU); AVX2 and not `native`,
-# because valgrind, which counts the instructions, knows no AVX-512.
+# Adds what the authors' own build adds, tuning for a recent CPU; AVX2 and not `native`, because
+# valgrind, which counts the instructions, knows no AVX-512. PEERS_MARCH says otherwise.
 rest=$#
 while [ "$rest" -gt 0 ]; do
     argument=$1
@@ -14,6 +14,6 @@ while [ "$rest" -gt 0 ]; do
     esac
 done
 case $(uname -m) in
-    x86_64) set -- -march=x86-64-v3 "$@" ;;
+    x86_64) set -- "-march=${PEERS_MARCH:-x86-64-v3}" "$@" ;;
 esac
 exec "$compiler" "$@"

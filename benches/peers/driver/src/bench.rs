@@ -2,7 +2,7 @@
 //! taken for more than it is.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +11,8 @@ use crate::load::Load;
 use crate::options::{Mode, Options};
 use crate::server::{Contestant, Server};
 use crate::sheet::Sheet;
-use crate::usage::{Spent, Usage, resident_bytes};
+use crate::syscalls::{Counted, Strace};
+use crate::usage::{Meter, Spent, resident_bytes};
 use crate::{handshake, instructions, sys, syscalls};
 
 /// Before anything is counted: buffers grow to size, branches are learnt.
@@ -20,6 +21,8 @@ const WARMUP: Duration = Duration::from_millis(500);
 const BUSY_MIN: f64 = 0.95;
 /// Above this other processes had so much of the core that caches were theirs too.
 const STARVED_MAX: f64 = 0.05;
+/// Above this the split into user and system time is too coarse to compare.
+const USER_ERROR_MAX: f64 = 0.1;
 /// Descriptors the driver needs besides its connections.
 const FILES_SPARE: usize = 64;
 /// Time for a server to release what opening connections needed.
@@ -59,9 +62,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     println!("{}: {mode:?} failed: {error:#}", contestant.name);
                 }
             }
+            // After each round: who is interrupted keeps what he has waited for.
+            write_results(&sheet, &options.results)?;
         }
     }
-    write_results(&sheet, &options.results)
+    println!("\nwritten to {}", options.results.display());
+    print!("\n{}", sheet.to_markdown());
+    Ok(())
 }
 
 /// One contestant in one round.
@@ -79,6 +86,14 @@ impl Bench<'_> {
         Ok(server)
     }
 
+    fn meter(&self, server: &Server) -> Result<Meter> {
+        Meter::start(
+            server.pid(),
+            self.options.server_core,
+            self.options.duration,
+        )
+    }
+
     fn note(&self, sheet: &mut Sheet, label: &str, decimals: usize, figure: f64) {
         sheet.note(label, decimals, &self.contestant.name, figure);
     }
@@ -89,9 +104,9 @@ impl Bench<'_> {
             let (connections, text) = (self.options.connections, self.options.text);
             let mut load = Load::open(server.address, connections, size, text)?;
             load.run_for(WARMUP)?;
-            let before = Usage::of(server.pid())?;
+            let meter = self.meter(&server)?;
             let messages = load.run_for(self.options.duration)? as f64;
-            let spent = before.until(&Usage::of(server.pid())?);
+            let spent = meter.stop()?;
             let rate = messages * 1e9 / spent.wall_ns;
             self.say(&format!("{size} B: {rate:.0} messages/s"), &spent);
             self.note(sheet, &format!("{size} B: messages/s"), 0, rate);
@@ -99,13 +114,13 @@ impl Bench<'_> {
                 sheet,
                 &format!("{size} B: user ns/message"),
                 0,
-                spent.user_ns / messages,
+                spent.user_ns() / messages,
             );
             self.note(
                 sheet,
                 &format!("{size} B: system ns/message"),
                 0,
-                spent.system_ns / messages,
+                spent.system_ns() / messages,
             );
             self.note(
                 sheet,
@@ -149,9 +164,9 @@ impl Bench<'_> {
         let (in_flight, close) = (self.options.in_flight, self.options.close);
         let mut storm = handshake::Storm::new(server.address, in_flight, close);
         storm.run_for(WARMUP)?;
-        let before = Usage::of(server.pid())?;
+        let meter = self.meter(&server)?;
         let upgrades = storm.run_for(self.options.duration)? as f64;
-        let spent = before.until(&Usage::of(server.pid())?);
+        let spent = meter.stop()?;
         storm.finish()?;
         let per_core = upgrades * 1e9 / spent.total_ns;
         self.say(
@@ -169,13 +184,13 @@ impl Bench<'_> {
             sheet,
             "user us/handshake",
             2,
-            spent.user_ns / 1e3 / upgrades,
+            spent.user_ns() / 1e3 / upgrades,
         );
         self.note(
             sheet,
             "system us/handshake",
             2,
-            spent.system_ns / 1e3 / upgrades,
+            spent.system_ns() / 1e3 / upgrades,
         );
         self.note(
             sheet,
@@ -192,7 +207,7 @@ impl Bench<'_> {
             let server = self.start()?;
             let mut load = Load::open(server.address, self.options.connections, size, text)?;
             load.run_count(syscalls::MESSAGES)?;
-            let counted = syscalls::count(server.pid(), || load.run_count(syscalls::MESSAGES))?;
+            let counted = self.count_syscalls(&server, || load.run_count(syscalls::MESSAGES))?;
             println!("{name}, {size} B: {}", counted.per(syscalls::MESSAGES));
             let calls = counted.total() as f64 / syscalls::MESSAGES as f64;
             self.note(sheet, &format!("{size} B: syscalls/message"), 3, calls);
@@ -201,11 +216,26 @@ impl Bench<'_> {
         let (in_flight, close) = (self.options.in_flight, self.options.close);
         let mut storm = handshake::Storm::new(server.address, in_flight, close);
         storm.run_count(syscalls::HANDSHAKES)?;
-        let counted = syscalls::count(server.pid(), || storm.run_count(syscalls::HANDSHAKES))?;
+        let counted = self.count_syscalls(&server, || storm.run_count(syscalls::HANDSHAKES))?;
         println!("{name}, handshake: {}", counted.per(syscalls::HANDSHAKES));
         let calls = counted.total() as f64 / syscalls::HANDSHAKES as f64;
         self.note(sheet, "syscalls/handshake", 2, calls);
         Ok(())
+    }
+
+    fn count_syscalls(
+        &self,
+        server: &Server,
+        work: impl FnOnce() -> Result<()>,
+    ) -> Result<Counted> {
+        // strace works while the server stands still, so it may have the server's core; the
+        // driver's own is never free.
+        sys::pin_to(self.options.server_core)?;
+        let strace = Strace::attach(server.pid())?;
+        sys::pin_to(self.options.client_core)?;
+        let worked = work();
+        let counted = strace.detach()?;
+        worked.map(|()| counted)
     }
 
     fn instructions(&self, sheet: &mut Sheet) -> Result<()> {
@@ -243,8 +273,9 @@ impl Bench<'_> {
                 starved * 100.0
             ));
         }
-        if !spent.is_long_enough() {
-            line.push_str(" (short: the user/system split is coarse)");
+        if spent.user_error() > USER_ERROR_MAX {
+            let error = spent.user_error() * 100.0;
+            line.push_str(&format!(" (short: user time is +-{error:.0} %)"));
         }
         println!("{line}");
     }
@@ -351,17 +382,9 @@ fn expected_secs(options: &Options, contestants: usize) -> u64 {
 }
 
 fn write_results(sheet: &Sheet, directory: &Path) -> Result<()> {
-    let table = sheet.to_markdown();
-    print!("\n{table}");
     fs::create_dir_all(directory)?;
-    let paths: [PathBuf; 2] = [directory.join("results.md"), directory.join("results.json")];
-    fs::write(&paths[0], table)?;
-    fs::write(&paths[1], sheet.to_json())?;
-    println!(
-        "\nwritten: {} and {}",
-        paths[0].display(),
-        paths[1].display()
-    );
+    fs::write(directory.join("results.md"), sheet.to_markdown())?;
+    fs::write(directory.join("results.json"), sheet.to_json())?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod instructions;
 mod link;
 mod load;
 mod options;
+mod sampler;
 mod server;
 mod sheet;
 mod sys;

@@ -1,7 +1,7 @@
 //! The calls the standard library does not make: one per function.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -111,10 +111,82 @@ pub(crate) fn choose_port_late(socket: &impl AsRawFd) -> io::Result<()> {
     check(unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, start, length) })
 }
 
-/// Clock ticks per second, the unit of `utime` and `stime`.
-pub(crate) fn ticks_per_second() -> f64 {
-    // SAFETY: no pointer is passed.
-    unsafe { libc::sysconf(libc::_SC_CLK_TCK) as f64 }
+/// Opens a sampling clock on one core (perf_event_open(2)): at every beat, the process that runs
+/// there and whether it is in the kernel. Starts stopped.
+pub(crate) fn open_sampler(core: usize, beats_per_second: u64) -> io::Result<OwnedFd> {
+    const ATTRIBUTE_BYTES: u64 = 112;
+    const SOFTWARE: u64 = 1;
+    const CPU_CLOCK: u64 = 0;
+    const SAMPLE_TID: u64 = 1 << 1;
+    const DISABLED_BY_FREQUENCY: u64 = 1 | 1 << 10;
+    // `struct perf_event_attr`, whose first word holds the type and its own size.
+    let mut attribute = [0u64; (ATTRIBUTE_BYTES / 8) as usize];
+    attribute[0] = SOFTWARE | ATTRIBUTE_BYTES << 32;
+    attribute[1] = CPU_CLOCK;
+    attribute[2] = beats_per_second;
+    attribute[3] = SAMPLE_TID;
+    attribute[5] = DISABLED_BY_FREQUENCY;
+    let (every_process, no_group, close_on_exec) = (-1, -1, 8u64);
+    // SAFETY: the attribute has the size it names and outlives the call.
+    let fd = unsafe {
+        let number = libc::SYS_perf_event_open;
+        libc::syscall(
+            number,
+            &attribute,
+            every_process,
+            core,
+            no_group,
+            close_on_exec,
+        )
+    };
+    length(fd as isize)?;
+    // SAFETY: the kernel has just given us this descriptor and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Starts or stops a sampling clock.
+pub(crate) fn switch_sampler(sampler: &OwnedFd, on: bool) -> io::Result<()> {
+    const ENABLE: libc::c_ulong = 0x2400;
+    const DISABLE: libc::c_ulong = 0x2401;
+    let request = if on { ENABLE } else { DISABLE };
+    // SAFETY: these requests take no pointer.
+    check(unsafe { libc::ioctl(sampler.as_raw_fd(), request, 0) })
+}
+
+/// A file's memory, shared with the kernel, as 64-bit words.
+pub(crate) struct Mapping {
+    start: *mut u64,
+    words: usize,
+}
+
+impl Mapping {
+    pub(crate) fn new(file: &OwnedFd, bytes: usize) -> io::Result<Self> {
+        let (place, protection) = (std::ptr::null_mut(), libc::PROT_READ | libc::PROT_WRITE);
+        let fd = file.as_raw_fd();
+        // SAFETY: a new mapping at a place of the kernel's choice touches no other memory.
+        let start = unsafe { libc::mmap(place, bytes, protection, libc::MAP_SHARED, fd, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            start: start.cast(),
+            words: bytes / 8,
+        })
+    }
+
+    /// The word at this index. The kernel writes here, hence volatile.
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        assert!(index < self.words, "word {index} of {}", self.words);
+        // SAFETY: within the mapping, which lives as long as `self`, and aligned like it.
+        unsafe { self.start.add(index).read_volatile() }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: this mapping was made by `new` and nothing borrows from it.
+        unsafe { libc::munmap(self.start.cast(), self.words * 8) };
+    }
 }
 
 fn check(returned: libc::c_int) -> io::Result<()> {

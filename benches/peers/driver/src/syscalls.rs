@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,9 +13,9 @@ use anyhow::{Context, Result, ensure};
 use crate::sys;
 
 /// Messages counted over.
-pub(crate) const MESSAGES: u64 = 40_000;
+pub(crate) const MESSAGES: u64 = 20_000;
 /// Handshakes counted over.
-pub(crate) const HANDSHAKES: u64 = 5_000;
+pub(crate) const HANDSHAKES: u64 = 4_000;
 const ATTACH_MAX: Duration = Duration::from_secs(10);
 
 /// Calls by name, the most frequent first.
@@ -38,47 +39,52 @@ impl Counted {
     }
 }
 
-/// Counts what every thread of the process calls while `work` is done.
-pub(crate) fn count(pid: u32, work: impl FnOnce() -> Result<()>) -> Result<Counted> {
-    let summary = std::env::temp_dir().join(format!("compare-strace-{pid}"));
-    let mut strace = Command::new("strace");
-    strace
-        .args(["-c", "-f", "-o"])
-        .arg(&summary)
-        .args(["-p", &pid.to_string()]);
-    strace
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    sys::die_with_parent(&mut strace);
-    let mut strace = strace
-        .spawn()
-        .context("cannot start strace; is it installed?")?;
-    let worked = wait_until_attached(&mut strace, pid).and_then(|()| work());
-    sys::signal(strace.id(), libc::SIGINT)?;
-    strace.wait()?;
-    worked?;
-    let text = fs::read_to_string(&summary).context("strace wrote no summary")?;
-    fs::remove_file(&summary).ok();
-    let counted = parse(&text);
-    ensure!(!counted.0.is_empty(), "strace counted nothing:\n{text}");
-    Ok(counted)
+/// A strace that counts what every thread of a process calls.
+pub(crate) struct Strace {
+    process: Child,
+    summary: PathBuf,
 }
 
-fn wait_until_attached(strace: &mut Child, pid: u32) -> Result<()> {
-    let deadline = Instant::now() + ATTACH_MAX;
-    while !is_traced(pid)? {
-        ensure!(
-            strace.try_wait()?.is_none(),
-            "strace may not attach (ptrace_scope?)"
-        );
-        ensure!(
-            Instant::now() < deadline,
-            "strace did not attach in {ATTACH_MAX:?}"
-        );
-        thread::sleep(Duration::from_millis(10));
+impl Strace {
+    pub(crate) fn attach(pid: u32) -> Result<Self> {
+        let summary = std::env::temp_dir().join(format!("compare-strace-{pid}"));
+        let mut command = Command::new("strace");
+        command
+            .args(["-c", "-f", "-o"])
+            .arg(&summary)
+            .args(["-p", &pid.to_string()]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        sys::die_with_parent(&mut command);
+        let mut process = command
+            .spawn()
+            .context("cannot start strace; is it installed?")?;
+        let deadline = Instant::now() + ATTACH_MAX;
+        while !is_traced(pid)? {
+            ensure!(
+                process.try_wait()?.is_none(),
+                "strace may not attach (ptrace_scope?)"
+            );
+            ensure!(
+                Instant::now() < deadline,
+                "strace did not attach in {ATTACH_MAX:?}"
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { process, summary })
     }
-    Ok(())
+
+    pub(crate) fn detach(mut self) -> Result<Counted> {
+        sys::signal(self.process.id(), libc::SIGINT)?;
+        self.process.wait()?;
+        let text = fs::read_to_string(&self.summary).context("strace wrote no summary")?;
+        fs::remove_file(&self.summary).ok();
+        let counted = parse(&text);
+        ensure!(!counted.0.is_empty(), "strace counted nothing:\n{text}");
+        Ok(counted)
+    }
 }
 
 fn is_traced(pid: u32) -> Result<bool> {

@@ -1,15 +1,52 @@
 //! What a process has used so far, as the kernel counts it, over all its threads.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::sys;
+use crate::sampler::{Beats, Sampler};
 
-/// A reading; two of them make a [`Spent`].
+/// Measures a server from `start` to `stop`.
+pub(crate) struct Meter {
+    pid: u32,
+    before: Usage,
+    sampler: Option<Sampler>,
+}
+
+impl Meter {
+    /// Without the right to sample the core, the split into user and system is the kernel's own.
+    pub(crate) fn start(pid: u32, core: usize, duration: Duration) -> Result<Self> {
+        let sampler = Sampler::start(core, duration).ok();
+        Ok(Self {
+            pid,
+            before: Usage::of(pid)?,
+            sampler,
+        })
+    }
+
+    pub(crate) fn stop(self) -> Result<Spent> {
+        let after = Usage::of(self.pid)?;
+        let before = self.before;
+        let split = match self.sampler {
+            Some(sampler) => sampler.stop(self.pid)?,
+            None => Beats {
+                user: after.user_ticks - before.user_ticks,
+                system: after.system_ticks - before.system_ticks,
+            },
+        };
+        Ok(Spent {
+            wall_ns: (after.at - before.at).as_nanos() as f64,
+            total_ns: (after.running_ns - before.running_ns) as f64,
+            starved_ns: (after.waiting_ns - before.waiting_ns) as f64,
+            split,
+        })
+    }
+}
+
+/// A reading.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
+struct Usage {
     at: Instant,
     user_ticks: u64,
     system_ticks: u64,
@@ -20,7 +57,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    pub(crate) fn of(pid: u32) -> Result<Self> {
+    fn of(pid: u32) -> Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let (user_ticks, system_ticks) = parse_stat(&stat).context("unexpected /proc/PID/stat")?;
         let (mut running_ns, mut waiting_ns) = (0, 0);
@@ -43,42 +80,34 @@ impl Usage {
             waiting_ns,
         })
     }
-
-    pub(crate) fn until(&self, later: &Self) -> Spent {
-        let wall_ns = (later.at - self.at).as_nanos() as f64;
-        let total_ns = (later.running_ns - self.running_ns) as f64;
-        let user = (later.user_ticks - self.user_ticks) as f64;
-        let system = (later.system_ticks - self.system_ticks) as f64;
-        // The kernel samples which of the two a tick falls into; the sum it knows exactly. So
-        // the ticks give the proportion, and only that.
-        let user_share = if user + system > 0.0 {
-            user / (user + system)
-        } else {
-            0.0
-        };
-        Spent {
-            wall_ns,
-            total_ns,
-            user_ns: total_ns * user_share,
-            system_ns: total_ns * (1.0 - user_share),
-            starved_ns: (later.waiting_ns - self.waiting_ns) as f64,
-            ticks: user + system,
-        }
-    }
 }
 
-/// What was used between two readings.
+/// What a server used while it was measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spent {
     pub(crate) wall_ns: f64,
+    /// CPU time, exact.
     pub(crate) total_ns: f64,
-    pub(crate) user_ns: f64,
-    pub(crate) system_ns: f64,
     starved_ns: f64,
-    ticks: f64,
+    /// Samples that say which part of it was whose.
+    split: Beats,
 }
 
 impl Spent {
+    pub(crate) fn user_ns(&self) -> f64 {
+        let (user, system) = (self.split.user as f64, self.split.system as f64);
+        self.total_ns * user / (user + system).max(1.0)
+    }
+
+    pub(crate) fn system_ns(&self) -> f64 {
+        self.total_ns - self.user_ns()
+    }
+
+    /// The relative standard error of the user time: it is as good as its samples are many.
+    pub(crate) fn user_error(&self) -> f64 {
+        1.0 / (self.split.user.max(1) as f64).sqrt()
+    }
+
     /// Share of the time in which the server had something to do.
     pub(crate) fn busy(&self) -> f64 {
         (self.total_ns + self.starved_ns) / self.wall_ns
@@ -87,11 +116,6 @@ impl Spent {
     /// Share of the time in which another process had the server's core.
     pub(crate) fn starved(&self) -> f64 {
         self.starved_ns / self.wall_ns
-    }
-
-    /// Whether there were enough ticks to tell user from system time.
-    pub(crate) fn is_long_enough(&self) -> bool {
-        self.ticks >= 1.5 * sys::ticks_per_second()
     }
 }
 
