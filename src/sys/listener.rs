@@ -5,7 +5,6 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Duration;
 
 use socket2::SockRef;
 
@@ -92,6 +91,7 @@ impl ListenOptions {
 
     #[cfg(target_os = "linux")]
     fn apply_tcp(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        use std::time::Duration;
         if self.user_timeout_ms > 0 {
             socket
                 .set_tcp_user_timeout(Some(Duration::from_millis(self.user_timeout_ms.into())))?;

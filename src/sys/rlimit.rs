@@ -22,9 +22,10 @@ pub fn nofile() -> io::Result<Nofile> {
     };
     // SAFETY: `limit` is a whole `rlimit`, and outlives the call that fills it.
     unsafe { syscall!(getrlimit(libc::RLIMIT_NOFILE, &raw mut limit)) }?;
+    // The kernels do not agree on the sign of `rlim_t`.
     Ok(Nofile {
-        soft: limit.rlim_cur,
-        hard: limit.rlim_max,
+        soft: limit.rlim_cur as _,
+        hard: limit.rlim_max as _,
     })
 }
 
@@ -35,8 +36,8 @@ pub fn raise_nofile() -> io::Result<Nofile> {
     let Nofile { soft, hard } = nofile()?;
     if soft < hard {
         let limit = libc::rlimit {
-            rlim_cur: hard,
-            rlim_max: hard,
+            rlim_cur: hard as _,
+            rlim_max: hard as _,
         };
         // SAFETY: `limit` is a whole `rlimit`, which the kernel only reads.
         unsafe { syscall!(setrlimit(libc::RLIMIT_NOFILE, &raw const limit)) }?;
