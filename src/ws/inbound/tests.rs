@@ -241,6 +241,19 @@ fn section_6_text_is_utf8() {
 }
 
 #[test]
+fn section_6_ascii_does_not_hide_a_cut_code_point() {
+    // Taken without the `z`, the two halves would make a κ.
+    let frames = [
+        frame(0x01, b"\xCE"),
+        frame(0x00, b"z"),
+        frame(0x80, b"\xBA"),
+    ];
+    refuses(&frames, &[], Violation::TextNotUtf8);
+    // And it is the `z` that is refused, not what comes later.
+    refuses(&frames[..2], &[], Violation::TextNotUtf8);
+}
+
+#[test]
 fn section_6_4_fails_fast_inside_an_unfinished_frame() {
     let payload = b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xF4\x90\x80\x80 and more";
     let whole = frame(0x81, payload);
