@@ -185,6 +185,9 @@ impl Unfinished {
                 return Ok(Some(Found::SpilledControl));
             }
             if !self.spill.top_up(wanted, input, at) {
+                // A length can be refused before the key behind it is there, and then it is: the
+                // verdict must not depend on where the stream was cut.
+                parse_header(self.spill.bytes(), rules.role)?;
                 return Ok(Some(Found::Drained));
             }
         }
