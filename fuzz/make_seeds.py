@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Writes seeds/TARGET/NAME: small inputs that reach every branch of the property they feed.
+
+Run it after adding a line here; findings that were fixed are added by hand under a name of their
+own, which this script leaves alone. `cargo test` replays whatever is in the directories.
+"""
+
+import pathlib
+import struct
+import zlib
+
+SEEDS = pathlib.Path(__file__).resolve().parent / "seeds"
+MASK = b"\x37\xfa\x21\x3d"
+
+
+def frame(first, payload, masked=True, length=None):
+    """A frame; `length` overrides what the header announces."""
+    bit, size = (0x80 if masked else 0), len(payload) if length is None else length
+    if size < 126:
+        head = bytes([first, bit | size])
+    elif size < 1 << 16:
+        head = bytes([first, bit | 126]) + struct.pack(">H", size)
+    else:
+        head = bytes([first, bit | 127]) + struct.pack(">Q", size)
+    if masked:
+        head += MASK
+        payload = bytes(byte ^ MASK[at % 4] for at, byte in enumerate(payload))
+    return head + payload
+
+
+def deflated(text, level=6, bits=15):
+    """The payload of a compressed message: RFC 7692, 7.2.1."""
+    squeeze = zlib.compressobj(level, zlib.DEFLATED, -bits)
+    whole = squeeze.compress(text) + squeeze.flush(zlib.Z_SYNC_FLUSH)
+    return whole.removesuffix(b"\x00\x00\xff\xff")
+
+
+def request(*lines, start="GET /echo HTTP/1.1"):
+    upgrade = [
+        "Host: example.test:9000",
+        "Upgrade: websocket",
+        "Connection: keep-alive, Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ]
+    return "\r\n".join([start, *upgrade, *lines, "", ""]).encode("latin-1")
+
+
+def response(*lines, start="HTTP/1.1 101 Switching Protocols"):
+    return "\r\n".join([start, *lines, "", ""]).encode("latin-1")
+
+
+TEXT = "Grüße, κόσμε 🙂".encode()
+
+REQUESTS = {
+    "upgrade": request(),
+    "browser": request(
+        "Origin: https://example.test",
+        "Sec-WebSocket-Protocol: chat, superchat",
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
+        "Cookie: a=b; c=\"d\"",
+    ),
+    "query": request(start="GET /echo?a=b&c=%20 HTTP/1.1"),
+    "absolute": request(start="GET http://example.test/echo HTTP/1.1"),
+    "star": request(start="OPTIONS * HTTP/1.1"),
+    "two-hosts": request("Host: other.test"),
+    "chunked": request("Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "length": request("Content-Length: 5") + b"hello",
+    "folded": request("X-Long: a", " b"),
+    "blank-before-colon": request("X-Blank : a"),
+    "nameless": request(": a"),
+    "control": request("X-Nul: a\0b"),
+    "bare-cr": request("X-Cr: a\rb"),
+    "bare-lf": request().replace(b"\r\n", b"\n"),
+    "latin": request("X-Latin: caf\xe9"),
+    "http10": request(start="GET / HTTP/1.0"),
+    "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "unfinished": request()[:-3],
+    "too-long": request("X-Long: " + "a" * 1200),
+    "many": request(*["X: 1"] * 110),
+    "frames-behind": request() + frame(0x81, TEXT),
+}
+
+ACCEPT = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+RESPONSES = {
+    "accepted": response("Upgrade: websocket", "Connection: Upgrade", ACCEPT),
+    "deflate": response(ACCEPT, "Sec-WebSocket-Extensions: permessage-deflate"),
+    "refused": response("Content-Length: 2", start="HTTP/1.1 426 Upgrade Required") + b"no",
+    "no-reason": response(start="HTTP/1.1 200"),
+    "http10": response(start="HTTP/1.0 200 OK"),
+    "bad-status": response(start="HTTP/1.1 99 Low"),
+    "latin-reason": response(start="HTTP/1.1 200 caf\xe9"),
+    "unfinished": b"HTTP/1.1 101 Switching Protocols\r\nUpgr",
+}
+
+EXTENSIONS = {
+    "plain": b"permessage-deflate",
+    "chrome": b"permessage-deflate; client_max_window_bits",
+    "everything": b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    b"server_max_window_bits=10; client_max_window_bits=12",
+    "quoted": b'permessage-deflate; server_max_window_bits="9"',
+    "fallback": b"permessage-deflate; server_max_window_bits=8, permessage-deflate",
+    "too-many-bits": b"permessage-deflate; server_max_window_bits=16",
+    "leading-zero": b"permessage-deflate; client_max_window_bits=08",
+    "huge-number": b"permessage-deflate; client_max_window_bits=99999999999999999999",
+    "twice": b"permessage-deflate; client_no_context_takeover; client_no_context_takeover",
+    "value-on-flag": b"permessage-deflate; client_no_context_takeover=1",
+    "unknown": b"x-webkit-deflate-frame, permessage-deflate; colour=blue",
+    "empty-items": b", ,permessage-deflate ;,",
+    "open-quote": b'permessage-deflate; a="\\',
+}
+
+STREAMS = {
+    "text": frame(0x81, TEXT),
+    "binary-126": frame(0x82, bytes(range(126))),
+    "binary-300": frame(0x82, bytes(300)),
+    "empty": frame(0x81, b""),
+    "fragments": frame(0x01, TEXT[:3]) + frame(0x00, TEXT[3:9]) + frame(0x80, TEXT[9:]),
+    "ping-within": frame(0x01, b"a") + frame(0x89, b"ping") + frame(0x80, b"b"),
+    "pong": frame(0x8A, b"pong"),
+    "close": frame(0x88, b"\x03\xe8bye") + frame(0x81, b"late"),
+    "close-empty": frame(0x88, b""),
+    "close-short": frame(0x88, b"\x03"),
+    "close-code": frame(0x88, struct.pack(">H", 1005)),
+    "close-utf8": frame(0x88, b"\x03\xe8\xff"),
+    "bad-utf8": frame(0x81, b"abc\xed\xa0\x80"),
+    "cut-code-point": frame(0x01, b"\xe2\x82") + frame(0x80, b"\xac"),
+    "never-whole": frame(0x81, b"\xe2\x82"),
+    "reserved-opcode": frame(0x83, b"x"),
+    "rsv": frame(0xA1, b"x"),
+    "compressed": frame(0xC1, deflated(TEXT)),
+    "too-big": frame(0x82, b"some of it", length=5000),
+    "huge": frame(0x82, b"", length=(1 << 63) - 1),
+    "sign-bit": frame(0x82, b"", length=1 << 63),
+    "sign-bit-without-key": b"\x81\xff\xff" + bytes(7),
+    "not-minimal-without-key": b"\x81\xfe\x00\x05",
+    "not-minimal": b"\x82\xfe\x00\x05" + MASK + b"hello",
+    "long-ping": frame(0x89, bytes(126)),
+    "empty-fragments": frame(0x01, b"") + frame(0x00, b"") * 12,
+    "interleaved": frame(0x01, b"a") + frame(0x81, b"b"),
+    "unmasked": frame(0x81, TEXT, masked=False),
+    "unmasked-fragments": frame(0x01, TEXT[:2], masked=False) + frame(0x80, TEXT[2:], masked=False),
+    "unmasked-close": frame(0x88, b"\x03\xe9", masked=False),
+    "unfinished": frame(0x81, TEXT)[:9],
+}
+
+TEXTS = {
+    "ascii": b"plain",
+    "mixed": TEXT,
+    "edges": "\x00\x7f\u0080\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff".encode(),
+    "overlong": b"a\xc0\xaf",
+    "overlong-3": b"\xe0\x80\xaf",
+    "surrogate": b"abc\xed\xa0\x80",
+    "too-high": b"\xf4\x90\x80\x80",
+    "cut": TEXT[:-1],
+    "stray": b"\x80",
+    "long": b"x" * 70 + TEXT + b"y" * 70 + b"\xff",
+}
+
+DEFLATED = {
+    "hello": b"\xf2\x48\xcd\xc9\xc9\x07\x00",
+    "stored": b"\x00\x05\x00\xfa\xffHello\x00",
+    "final": b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+    "two-blocks": b"\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00",
+    "back-reference": b"\xf2\x00\x11\x00\x00",
+    "dynamic": deflated(b"".join(bytes([at * at % 97 + 30]) * (at % 5) for at in range(400))),
+    "small-window": deflated(TEXT * 40, bits=9),
+    "bomb": deflated(bytes(200_000), level=9),
+    "reserved-block": b"\x07\xff\xff",
+    "empty": b"",
+    "empty-block": b"\x00",
+    "cut": deflated(TEXT * 9)[:-4],
+    "far-distance": b"\x4b\x04\x92\x00\x00",
+}
+
+HELLO = DEFLATED["hello"]
+COMPRESSED = {
+    "text": frame(0xC1, deflated(TEXT * 20)),
+    "binary": frame(0xC2, deflated(bytes(2000))),
+    "twice": frame(0xC1, HELLO) + frame(0xC1, DEFLATED["back-reference"]),
+    "fragments": frame(0x41, HELLO[:2]) + frame(0x89, b"p") + frame(0x00, b"") + frame(0x80, HELLO[2:]),
+    "plain-between": frame(0xC1, HELLO) + frame(0x81, TEXT) + frame(0xC1, HELLO),
+    "rsv-on-continuation": frame(0x41, HELLO[:2]) + frame(0xC0, HELLO[2:]),
+    "rsv-on-ping": frame(0xC9, b"x"),
+    "bomb": frame(0xC2, deflated(bytes(200_000), level=9)),
+    "not-utf8": frame(0xC1, deflated(b"caf\xe9 au lait")),
+    "garbage": frame(0xC1, b"\x07\xff\xff"),
+    "unmasked": frame(0xC1, HELLO, masked=False) + frame(0xC1, deflated(TEXT), masked=False),
+}
+
+
+def main():
+    write("request_head", REQUESTS)
+    write("response_head", RESPONSES)
+    write("extension_header", EXTENSIONS)
+    write("utf8", TEXTS)
+    # The first byte is the size of the chunks, and whether compression was agreed on.
+    write("frame_stream", {name: b"\x03" + stream for name, stream in STREAMS.items()})
+    write("frame_stream", {f"deflate-{name}": b"\x83" + stream for name, stream in COMPRESSED.items()})
+    write("frame_stream", {f"takeover-{name}": b"\xc7" + stream for name, stream in COMPRESSED.items()})
+    # The first byte chooses the window, and whether it is kept.
+    write("inflate", {name: b"\x0f" + payload for name, payload in DEFLATED.items()})
+    write("inflate", {f"{name}-8-bit": b"\x00" + payload for name, payload in DEFLATED.items()})
+    write("connection", dict(connections()))
+
+
+def connections():
+    """The first byte is the peer's manners, the second the size of the pieces."""
+    for name, stream in STREAMS.items():
+        yield name, b"\x01\xff" + stream
+    for name in ("upgrade", "two-hosts", "browser", "http2", "unfinished", "frames-behind"):
+        yield f"request-{name}", b"\x00\x07" + REQUESTS[name]
+    echoes = frame(0x82, bytes(900)) * 20
+    yield "short-writes", b"\x13\xff" + echoes
+    yield "blocked", b"\x07\x10" + echoes
+    yield "blocked-short", b"\x27\x40" + echoes
+    yield "reset", b"\x09\x05" + frame(0x81, TEXT)
+    yield "bytewise", b"\x01\x01" + frame(0x01, TEXT) + frame(0x89, b"p") + frame(0x80, b"")
+    yield "deflated", b"\x01\xff" + frame(0xC1, deflated(TEXT * 30)) + frame(0xC2, deflated(bytes(9000)))
+
+
+def write(target, seeds):
+    place = SEEDS / target
+    place.mkdir(parents=True, exist_ok=True)
+    for name, content in seeds.items():
+        (place / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
