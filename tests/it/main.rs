@@ -1,5 +1,19 @@
 //! The black-box tests: one binary, the real server, clients we did not write.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod allocations;
 mod cli;
+mod closing;
+mod deflate;
+mod drain;
+mod echo;
+mod fairness;
+mod handshake;
+mod harness;
+mod listeners;
+mod pressure;
+mod rechunk;
+mod seeds;
+mod slow;
 mod tidy;
+mod violations;

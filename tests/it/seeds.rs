@@ -20,7 +20,9 @@ const TARGETS: &[(&str, Property)] = &[
 ];
 
 fn fuzz_dir(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(name)
 }
 
 /// File names in a directory, without what follows the dot.
@@ -52,8 +54,14 @@ fn every_target_is_one_line_and_has_seeds() {
     let manifest = fs::read_to_string(fuzz_dir("Cargo.toml")).unwrap();
     for name in &known {
         let source = fs::read_to_string(fuzz_dir("targets").join(format!("{name}.rs"))).unwrap();
-        assert!(source.contains(&format!("fuzzing::{name}(bytes)")), "{source}");
+        assert!(
+            source.contains(&format!("fuzzing::{name}(bytes)")),
+            "{source}"
+        );
         assert_eq!(source.lines().count(), 2, "{source}");
-        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name} has no [[bin]]");
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"")),
+            "{name} has no [[bin]]"
+        );
     }
 }
