@@ -154,7 +154,7 @@ impl Codec {
 
     /// Deflates into `squeezed`; says how many bytes if that is fewer than `payload` has.
     fn squeeze(&mut self, ours: Half, history: &[u8], payload: &[u8]) -> Option<usize> {
-        let room_len = payload.len() + TAIL.len();
+        let room_len = squeezed_bytes_max(payload.len());
         if self.squeezed.len() < room_len || self.squeezed.len() > SQUEEZED_KEPT_BYTES_MAX {
             self.squeezed.truncate(SQUEEZED_KEPT_BYTES_MAX);
             self.squeezed.shrink_to_fit();
@@ -173,12 +173,24 @@ impl Codec {
             .compress(payload, room, DeflateFlush::SyncFlush)
             .ok()?;
         let written = deflater.total_out() as usize;
-        // A full room is not a finished stream, and no gain either.
         if deflater.total_in() < payload.len() as u64 || written == room_len {
+            // Out of room after all. Its reset would keep what it could not write (see below).
+            *slot = None;
             return None;
         }
-        Some(room[..written].strip_suffix(&TAIL)?.len())
+        let length = room[..written].strip_suffix(&TAIL)?.len();
+        (length < payload.len()).then_some(length)
     }
+}
+
+/// Room in which any payload's stream ends: a literal costs at most 9 bits, a stored block 5 bytes
+/// per 16 KiB, the flush 6 bytes.
+///
+/// Less would do to find out that nothing is gained, but `zlib-rs` 0.6 does not forget output it
+/// had no room for: `reset` leaves its read position in the pending buffer, and the next long
+/// message runs over the end of that buffer and panics.
+const fn squeezed_bytes_max(payload_len: usize) -> usize {
+    payload_len + payload_len / 8 + 64
 }
 
 impl Default for Codec {

@@ -312,6 +312,31 @@ fn what_does_not_shrink_is_not_sent_compressed() {
 }
 
 #[test]
+fn a_message_that_did_not_shrink_does_no_harm_to_the_next() {
+    // xorshift: bytes that nothing compresses, and letters that shrink by a quarter only.
+    let noise = |length: usize, mask: u8| {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8 & mask
+        };
+        (0..length).map(|_| next()).collect::<Vec<u8>>()
+    };
+    for level in 1..=9 {
+        let mut codec = codec(level, 1);
+        for length in [1_000, 40_000, 60_000, 70_000, 200_000] {
+            let mut link = Compression::new(Some(agreed(15, false)));
+            assert_eq!(codec.compress(&mut link, &noise(length, 0xff)), None);
+            let text = noise(150_000, 0x1f);
+            let squeezed = codec.compress(&mut link, &text).unwrap().to_vec();
+            assert_eq!(inflate(&mut codec, &mut link, &squeezed), Ok(text));
+        }
+    }
+}
+
+#[test]
 fn a_connection_holds_its_windows_and_no_more() {
     let mut codec = codec(1, 1);
     for window_bits in WINDOW_BITS {
