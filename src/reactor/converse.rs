@@ -295,7 +295,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// The application panicked: its connection is told, nobody else notices.
     #[cold]
     pub(crate) fn panicked(&mut self) -> Next {
-        self.desk.recover();
         self.desk.counters.panics += 1;
         append_close(self.desk.cork.tail(), CloseCode::INTERNAL, "");
         let _ = self.flush();

@@ -47,6 +47,9 @@ impl Piece {
 /// The held-back output of one run.
 #[derive(Default)]
 pub(crate) struct Cork {
+    /// The only reply so far, in the receive buffer: the usual case, and it is sent from there.
+    /// Empty if there is none, or if it became a piece because more was said.
+    alone: Range<usize>,
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     total: usize,
@@ -56,7 +59,7 @@ pub(crate) struct Cork {
 
 impl Cork {
     pub(crate) fn is_empty(&self) -> bool {
-        self.total == 0 && self.bytes.len() == self.sealed
+        self.alone.is_empty() && self.pieces.is_empty() && self.bytes.is_empty()
     }
 
     /// Time to write before more is said.
@@ -66,13 +69,19 @@ impl Cork {
     }
 
     /// Where small things are appended.
+    #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
+        if !self.alone.is_empty() {
+            self.seal();
+        }
         &mut self.bytes
     }
 
     /// A reply framed where its message lies.
+    #[inline]
     pub(crate) fn push_framed(&mut self, framed: Framed) {
         match framed {
+            Framed::InPlace { start, end } if self.is_empty() => self.alone = start..end,
             Framed::InPlace { start, end } => self.push(end - start, Piece::Received(start..end)),
             Framed::Owned { buffer, start } => {
                 self.push(buffer.len() - start, Piece::Owned(buffer, start));
@@ -91,8 +100,14 @@ impl Cork {
         self.pieces.push(piece);
     }
 
-    /// Makes a piece of what was appended.
+    /// Makes pieces of the lonely reply and of what was appended.
+    #[cold]
     fn seal(&mut self) {
+        if !self.alone.is_empty() {
+            let alone = std::mem::take(&mut self.alone);
+            self.total += alone.len();
+            self.pieces.push(Piece::Received(alone));
+        }
         let range = self.sealed..self.bytes.len();
         if !range.is_empty() {
             self.sealed = range.end;
@@ -114,40 +129,43 @@ impl Cork {
         let behind = backlog
             .as_ref()
             .is_some_and(|backlog| backlog.queue.bytes() > 0);
-        let outcome = if self.pieces.is_empty() && !behind {
-            send_all(stream, &self.bytes).map(|sent| {
-                if sent < self.bytes.len() {
-                    backlog
-                        .get_or_insert_default()
-                        .queue
-                        .push_copy(&self.bytes[sent..]);
-                }
-                sent == self.bytes.len()
-            })
-        } else {
-            self.flush_pieces(received, stream, backlog, behind, blocked)
-        };
+        let mut sent = 0;
+        if self.pieces.is_empty() && !behind {
+            let bytes = match self.alone.is_empty() {
+                false => &received[self.alone.clone()],
+                true => &self.bytes[..],
+            };
+            sent = send_once(stream, bytes)?;
+            if sent == bytes.len() {
+                self.alone = 0..0;
+                self.bytes.clear();
+                return Ok(true);
+            }
+        }
+        let all = self.flush_pieces(received, stream, backlog, sent, blocked);
         self.clear();
-        outcome
+        all
     }
 
+    /// What is not one piece, or was not taken whole: `sent` bytes of it are gone.
     #[cold]
     fn flush_pieces<S: Stream>(
         &mut self,
         received: &[u8],
         stream: &mut S,
         backlog: &mut Option<Box<Backlog>>,
-        behind: bool,
+        mut sent: usize,
         blocked: bool,
     ) -> io::Result<bool> {
         self.seal();
-        let sent = match behind {
-            true => 0, // order: what is queued goes first
-            false => self.write_once(received, stream)?,
-        };
-        if sent == self.total {
-            return Ok(true);
+        let queue = backlog.as_mut().map_or(0, |backlog| backlog.queue.bytes());
+        if queue == 0 && sent == 0 {
+            sent = self.write_once(received, stream)?;
+            if sent == self.total {
+                return Ok(true);
+            }
         }
+        // Order: what was queued before goes first, and this goes behind it.
         let queue = &mut backlog.get_or_insert_default().queue;
         self.leave_rest(received, sent, queue);
         if blocked {
@@ -160,20 +178,14 @@ impl Cork {
 
     fn write_once<S: Stream>(&self, received: &[u8], stream: &mut S) -> io::Result<usize> {
         if let [piece] = &self.pieces[..] {
-            return send_all(stream, piece.bytes(&self.bytes, received));
+            return send_once(stream, piece.bytes(&self.bytes, received));
         }
         let mut slices = [IoSlice::new(&[]); FULL_PIECES + 2];
         let count = self.pieces.len().min(slices.len());
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
             *slice = IoSlice::new(piece.bytes(&self.bytes, received));
         }
-        loop {
-            match stream.send_vectored(&slices[..count]) {
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(0),
-                outcome => return outcome,
-            }
-        }
+        taken(stream.send_vectored(&slices[..count]))
     }
 
     /// Moves all but the first `sent` bytes to the queue.
@@ -208,17 +220,16 @@ impl Cork {
 /// What the cork keeps allocated between runs.
 const KEEP_BYTES: usize = 1 << 20;
 
-/// Writes until the kernel takes no more; says how much it took.
 #[inline]
-pub(crate) fn send_all<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < bytes.len() {
-        match stream.send(&bytes[sent..]) {
-            Ok(more) => sent += more,
-            Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
+fn send_once<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<usize> {
+    taken(stream.send(bytes))
+}
+
+/// How much one write took: nothing, if the kernel had no room or a signal came first.
+#[inline]
+fn taken(outcome: io::Result<usize>) -> io::Result<usize> {
+    match outcome {
+        Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(0),
+        outcome => outcome,
     }
-    Ok(sent)
 }

@@ -82,7 +82,7 @@ fn serve(host: &ScriptHost, peer: &Script) {
             break;
         }
         if let Turn::Wait(wait_ms) = turn {
-            now_ms += wait_ms;
+            now_ms += wait_ms.max(5); // the events repeat for ever, so time must not stand still
         }
         let events = host.registered().into_iter().flat_map(ready);
         turn = worker.turn(now_ms, 250, events);

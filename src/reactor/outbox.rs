@@ -75,12 +75,12 @@ impl<A: App> Outbox<'_, A> {
         self.queued_bytes
     }
 
-    /// Sends a message back as it came. Nothing is copied if it is large: its frame is written
-    /// into the header room of the very frame it answers.
+    /// Sends a message back as it came. Nothing is copied if it is large or all there is to say:
+    /// its frame is written into the header room of the very frame it answers.
     #[inline]
     pub fn reply(&mut self, message: Message<'_>) {
-        let small = message.len() < COPY_BELOW_BYTES;
-        if small
+        let in_place = self.cork.is_empty() || message.len() >= COPY_BELOW_BYTES;
+        if !in_place
             || self
                 .codec
                 .worth_compressing(self.compression, message.len())

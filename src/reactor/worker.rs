@@ -1,7 +1,7 @@
 //! One worker: a slab of connections and the loop that turns over them.
 
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
 use super::app::{App, Ending};
@@ -54,6 +54,8 @@ pub struct Worker<A: App, H: Host> {
     connections_max: usize,
     /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
     ready: Vec<ConnId>,
+    /// Who is running, or ran last: whom a panic is charged to.
+    running: ConnId,
     /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
     dirty: Vec<ConnId>,
     over: Vec<(ConnId, Ending)>,
@@ -108,6 +110,7 @@ impl<A: App, H: Host> Worker<A, H> {
             outgoing: Outgoing::new(posts),
             connections_max: config.connections_max,
             ready: Vec::new(),
+            running: ConnId::new(0, 0),
             dirty: Vec::new(),
             over: Vec::new(),
             leaving: None,
@@ -116,8 +119,8 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    /// One turn of the loop, in the one order: events, ready connections, newcomers, letters,
-    /// timers, leaving, deliveries, reaping.
+    /// One turn of the loop, in the one order: those left over from the last turn, events,
+    /// newcomers, letters, timers, leaving, deliveries, reaping.
     pub fn turn(
         &mut self,
         raw_ms: u64,
@@ -125,15 +128,13 @@ impl<A: App, H: Host> Worker<A, H> {
         events: impl Iterator<Item = Event>,
     ) -> Turn {
         self.desk.begin_turn(raw_ms, intended_wait_ms);
-        for event in events {
-            self.note(event);
-        }
         self.run_ready();
-        self.accept_waiting();
+        self.serve_events(events);
+        self.guarded(Self::accept_waiting);
         if self.read_mail().is_break() {
             return self.stop();
         }
-        self.expire_timers();
+        self.guarded(Self::expire_timers);
         if self.leave().is_break() {
             return self.stop();
         }
@@ -152,9 +153,54 @@ impl<A: App, H: Host> Worker<A, H> {
         &self.desk.counters
     }
 
-    /// Readiness becomes bits; nothing is served yet.
-    fn note(&mut self, event: Event) {
-        self.acceptor.note(&event);
+    /// Serves each connection that became ready, while what the kernel touched of it is warm. Who
+    /// has more to do than one run may lines up for the next turn.
+    fn serve_events(&mut self, mut events: impl Iterator<Item = Event>) {
+        self.guarded(|worker| {
+            for event in events.by_ref() {
+                worker.serve_event(event);
+            }
+        });
+    }
+
+    /// Runs each of those who lined up once.
+    fn run_ready(&mut self) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let ready = std::mem::take(&mut self.ready);
+        let mut ids = ready.into_iter();
+        self.guarded(|worker| {
+            for id in ids.by_ref() {
+                if let Some(conn) = worker.entries.of(id) {
+                    conn.flags.clear(Flags::QUEUED);
+                    worker.run(id, |run| run.serve());
+                }
+            }
+        });
+    }
+
+    /// Does work that goes through many connections. A panic in it costs the connection that was
+    /// running; the work goes on with the next. One guard for all of them: one for each would
+    /// keep the compiler from seeing through the call, at every message.
+    fn guarded(&mut self, mut work: impl FnMut(&mut Self)) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) {
+            self.desk.recover();
+            let id = self.running;
+            let accused = self
+                .entries
+                .of(id)
+                .is_some_and(|conn| conn.phase != Phase::Dead);
+            if !accused {
+                resume_unwind(panic); // our own fault: going on would be going round
+            }
+            self.run(id, |run| run.panicked());
+        }
+    }
+
+    /// Readiness becomes bits, and the bits are acted on.
+    #[inline]
+    fn serve_event(&mut self, event: Event) {
         let Event::Stream {
             id,
             readable,
@@ -162,7 +208,7 @@ impl<A: App, H: Host> Worker<A, H> {
             hung_up,
         } = event
         else {
-            return;
+            return self.acceptor.note(&event);
         };
         let Some(conn) = self.entries.of(id) else {
             self.desk.counters.stale_events += 1;
@@ -177,8 +223,10 @@ impl<A: App, H: Host> Worker<A, H> {
         if writable && conn.flags.has(Flags::BLOCKED) {
             conn.flags.clear(Flags::BLOCKED);
             self.run(id, |run| run.flush_queue());
-        } else if conn.wants_to_run(self.desk.limits.queue_bytes_high) {
-            self.enqueue(id);
+        } else if conn.wants_to_run(self.desk.limits.queue_bytes_high)
+            && !conn.flags.has(Flags::QUEUED)
+        {
+            self.run(id, |run| run.serve());
         }
     }
 
@@ -191,21 +239,7 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    /// Runs each ready connection once; those with more to do line up again.
-    fn run_ready(&mut self) {
-        let mut ready = std::mem::take(&mut self.ready);
-        for id in ready.drain(..) {
-            if let Some(conn) = self.entries.of(id) {
-                conn.flags.clear(Flags::QUEUED);
-                self.run(id, |run| run.serve());
-            }
-        }
-        // Keep the allocation; what lined up meanwhile is in the new list.
-        ready.append(&mut self.ready);
-        self.ready = ready;
-    }
-
-    /// Lets one connection run, and sees to what follows. A panic costs that connection.
+    /// Lets one connection run, and sees to what follows.
     #[inline]
     fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) {
         let Self {
@@ -213,9 +247,11 @@ impl<A: App, H: Host> Worker<A, H> {
             desk,
             app,
             outgoing,
+            running,
             ..
         } = self;
         let Some(conn) = entries.of(id) else { return };
+        *running = id;
         let before = (conn.phase, conn.inbound.begun_tick());
         let mut run = Run {
             id,
@@ -224,10 +260,7 @@ impl<A: App, H: Host> Worker<A, H> {
             app,
             outgoing,
         };
-        let next = match catch_unwind(AssertUnwindSafe(|| what(&mut run))) {
-            Ok(next) => next,
-            Err(_) => run.panicked(),
-        };
+        let next = what(&mut run);
         let after = (run.conn.phase, run.conn.inbound.begun_tick());
         match next {
             Next::Wait => {}
