@@ -6,7 +6,7 @@ use super::app::{App, Ending};
 use super::connection::{Connection, Flags, Phase};
 use super::desk::{Desk, Next};
 use super::outbox::{Outbox, Outgoing, append_close};
-use super::{ConnId, Stream};
+use super::{ConnId, Ready, Stream};
 use crate::ws::close::{CloseCode, Violation};
 use crate::ws::frame::{HEADROOM, Opcode, append_frame};
 use crate::ws::inbound::{Inbound, Step};
@@ -33,6 +33,35 @@ pub(crate) enum Filled {
 }
 
 impl<S: Stream, A: App> Run<'_, S, A> {
+    /// Readiness becomes bits, and the bits are acted on.
+    #[inline]
+    pub(crate) fn on_event(&mut self, ready: Ready) -> Next {
+        let flags = &mut self.conn.flags;
+        if ready.readable {
+            flags.set(Flags::READABLE);
+        }
+        if ready.hung_up {
+            flags.set(Flags::READABLE);
+            flags.set(Flags::HUNG_UP);
+        }
+        if ready.writable && flags.has(Flags::BLOCKED) {
+            flags.clear(Flags::BLOCKED);
+            return self.flush_queue();
+        }
+        // Who has lined up is served in the next turn, and not twice in this one.
+        if self.wants_to_run() && !self.conn.flags.has(Flags::QUEUED) {
+            self.serve()
+        } else {
+            Next::Wait
+        }
+    }
+
+    /// Its turn in the line.
+    pub(crate) fn on_turn(&mut self) -> Next {
+        self.conn.flags.clear(Flags::QUEUED);
+        self.serve()
+    }
+
     /// Serves whatever the connection is ready for.
     #[inline]
     pub(crate) fn serve(&mut self) -> Next {

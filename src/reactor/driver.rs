@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use super::app::App;
 use super::mailbox::{self, Mailbox, Post};
 use super::worker::{Turn, Worker, WorkerConfig};
-use super::{ConnId, Event, Host, Mail, Stream};
+use super::{ConnId, Event, Host, Mail, Ready, Stream};
 use crate::metrics::Counters;
 use crate::sys::fdtable::{self, Parted};
 use crate::sys::{Endpoint, Listener, Socket, affinity, clock};
@@ -231,9 +231,11 @@ fn translate(event: &mio::event::Event) -> Event {
     } else {
         Event::Stream {
             id,
-            readable: event.is_readable(),
-            writable: event.is_writable(),
-            hung_up: event.is_read_closed() || event.is_error(),
+            ready: Ready {
+                readable: event.is_readable(),
+                writable: event.is_writable(),
+                hung_up: event.is_read_closed() || event.is_error(),
+            },
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the worker rests, answers only what is legal, and forgets the connection in the end.
 
 use super::script::{Script, ScriptHost};
-use super::{Answer, App, ConnId, Event, Mail, Outbox, Turn, Worker, WorkerConfig, mailbox};
+use super::{Answer, App, ConnId, Event, Mail, Outbox, Ready, Turn, Worker, WorkerConfig, mailbox};
 use crate::http1::Head;
 use crate::limits::Limits;
 use crate::ws::deflate::{DeflateConfig, Mode};
@@ -102,9 +102,11 @@ fn serve(host: &ScriptHost, peer: &Script) {
 fn ready(id: ConnId) -> [Event; 1] {
     [Event::Stream {
         id,
-        readable: true,
-        writable: true,
-        hung_up: true,
+        ready: Ready {
+            readable: true,
+            writable: true,
+            hung_up: true,
+        },
     }]
 }
 

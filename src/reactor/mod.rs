@@ -33,7 +33,7 @@ pub use driver::{Crew, CrewConfig, Started};
 pub use entries::ConnId;
 pub use outbox::{Outbox, Outgoing};
 pub use outqueue::SharedFrame;
-pub use stream::{Event, Host, Stream};
+pub use stream::{Event, Host, Ready, Stream};
 pub use worker::{Turn, Worker, WorkerConfig};
 
 /// What a worker finds in its mailbox.

@@ -44,11 +44,18 @@ pub enum Event {
     Stream {
         /// Whose event it is. Stale ones (an earlier generation) are dropped by the worker.
         id: ConnId,
-        /// Bytes, or the end, can be read.
-        readable: bool,
-        /// The kernel takes bytes again.
-        writable: bool,
-        /// The peer sent its FIN, or the connection broke: a short read is not the last one.
-        hung_up: bool,
+        /// What it is ready for.
+        ready: Ready,
     },
+}
+
+/// What a stream is ready for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// Bytes, or the end, can be read.
+    pub readable: bool,
+    /// The kernel takes bytes again.
+    pub writable: bool,
+    /// The peer sent its FIN, or the connection broke: a short read is not the last one.
+    pub hung_up: bool,
 }

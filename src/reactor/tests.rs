@@ -173,27 +173,33 @@ impl World {
 fn readable(id: ConnId) -> Event {
     Event::Stream {
         id,
-        readable: true,
-        writable: false,
-        hung_up: false,
+        ready: Ready {
+            readable: true,
+            writable: false,
+            hung_up: false,
+        },
     }
 }
 
 fn writable(id: ConnId) -> Event {
     Event::Stream {
         id,
-        readable: false,
-        writable: true,
-        hung_up: false,
+        ready: Ready {
+            readable: false,
+            writable: true,
+            hung_up: false,
+        },
     }
 }
 
 fn hung_up(id: ConnId) -> Event {
     Event::Stream {
         id,
-        readable: true,
-        writable: true,
-        hung_up: true,
+        ready: Ready {
+            readable: true,
+            writable: true,
+            hung_up: true,
+        },
     }
 }
 

@@ -172,10 +172,7 @@ impl<A: App, H: Host> Worker<A, H> {
         let mut ids = ready.into_iter();
         self.guarded(|worker| {
             for id in ids.by_ref() {
-                if let Some(conn) = worker.entries.of(id) {
-                    conn.flags.clear(Flags::QUEUED);
-                    worker.run(id, |run| run.serve());
-                }
+                worker.run(id, |run| run.on_turn());
             }
         });
     }
@@ -198,35 +195,16 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    /// Readiness becomes bits, and the bits are acted on.
     #[inline]
     fn serve_event(&mut self, event: Event) {
-        let Event::Stream {
-            id,
-            readable,
-            writable,
-            hung_up,
-        } = event
-        else {
-            return self.acceptor.note(&event);
-        };
-        let Some(conn) = self.entries.of(id) else {
-            self.desk.counters.stale_events += 1;
-            return;
-        };
-        if readable || hung_up {
-            conn.flags.set(Flags::READABLE);
-        }
-        if hung_up {
-            conn.flags.set(Flags::HUNG_UP);
-        }
-        if writable && conn.flags.has(Flags::BLOCKED) {
-            conn.flags.clear(Flags::BLOCKED);
-            self.run(id, |run| run.flush_queue());
-        } else if conn.wants_to_run(self.desk.limits.queue_bytes_high)
-            && !conn.flags.has(Flags::QUEUED)
-        {
-            self.run(id, |run| run.serve());
+        match event {
+            Event::Stream { id, ready } => {
+                if !self.run(id, |run| run.on_event(ready)) {
+                    self.desk.counters.stale_events += 1;
+                }
+            }
+            Event::Listener(_) => self.acceptor.note(&event),
+            Event::Mail => {}
         }
     }
 
@@ -239,37 +217,36 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    /// Lets one connection run, and sees to what follows.
+    /// Lets one connection run, and sees to what follows. `false`: it is gone.
     #[inline]
-    fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) {
-        let Self {
-            entries,
-            desk,
-            app,
-            outgoing,
-            running,
-            ..
-        } = self;
-        let Some(conn) = entries.of(id) else { return };
-        *running = id;
+    fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) -> bool {
+        let Some(conn) = self.entries.of(id) else {
+            return false;
+        };
+        self.running = id;
         let before = (conn.phase, conn.inbound.begun_tick());
         let mut run = Run {
             id,
             conn,
-            desk,
-            app,
-            outgoing,
+            desk: &mut self.desk,
+            app: &mut self.app,
+            outgoing: &mut self.outgoing,
         };
         let next = what(&mut run);
         let after = (run.conn.phase, run.conn.inbound.begun_tick());
+        if next != Next::Wait || before != after {
+            self.follow_up(id, next);
+        }
+        true
+    }
+
+    fn follow_up(&mut self, id: ConnId, next: Next) {
         match next {
             Next::Wait => {}
             Next::Again => self.enqueue(id),
             Next::Over(ending) => return self.end(id, ending),
         }
-        if before != after {
-            self.arm(id);
-        }
+        self.arm(id);
     }
 
     /// Marks a connection; it is freed when nobody holds it any more.
