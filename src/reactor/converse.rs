@@ -63,7 +63,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Serves whatever the connection is ready for.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn serve(&mut self) -> Next {
         match self.conn.phase {
             Phase::Open | Phase::Closing => self.converse(),
@@ -74,6 +74,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Open and Closing: one receive buffer full of frames.
+    #[inline(always)]
     fn converse(&mut self) -> Next {
         match self.fill() {
             Filled::Bytes(length) => {
@@ -88,9 +89,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// Takes steps over `recv[at..end]` until they are used up or something stops the run; then
     /// writes what was said.
+    #[inline(always)]
     pub(crate) fn step_through(&mut self, mut at: usize, end: usize) -> Next {
         let stop = loop {
             match self.step(&mut at, end) {
+                Ok(Stride::On) if at == end => break Stop::Drained,
                 Ok(Stride::On) if self.desk.cork.is_full() => {
                     if self.flush().is_err() {
                         return Next::Over(Ending::Reset);
@@ -128,8 +131,12 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// One step of the protocol and the application's answer to it.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
+        let Self { conn, desk, .. } = self;
+        let Some(whole) = conn.inbound.whole(&desk.rules, &desk.recv[*at..end]) else {
+            return self.step_slowly(at, end);
+        };
         let Self {
             id,
             conn,
@@ -138,6 +145,42 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             outgoing,
         } = self;
         let queued_bytes = conn.queued_bytes();
+        let message = whole.take(&mut desk.recv[..end], at)?;
+        desk.counters.messages_in += 1;
+        if conn.phase != Phase::Open {
+            return Ok(Stride::On); // we said Close: what still arrives is not answered
+        }
+        let mut closing = false;
+        let mut out = Outbox {
+            id: *id,
+            cork: &mut desk.cork,
+            codec: &mut desk.codec,
+            compression: &mut conn.compression,
+            outgoing,
+            queued_bytes,
+            closing: &mut closing,
+        };
+        let state = conn.app.as_mut().expect(STATE_IS_THERE);
+        app.on_message(state, message, &mut out);
+        if closing {
+            conn.phase = Phase::Closing;
+            conn.heard(desk.now_tick);
+        }
+        Ok(Stride::On)
+    }
+
+    /// The same for whatever is not a whole, plain message in the buffer.
+    #[inline(never)]
+    fn step_slowly(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
+        let Self {
+            id,
+            conn,
+            desk,
+            app,
+            outgoing,
+        } = self;
+        let queued_bytes = conn.queued_bytes();
+        let open = conn.phase == Phase::Open;
         let step = conn.inbound.step(
             &desk.rules,
             &mut conn.compression,
@@ -145,15 +188,15 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             &mut desk.recv[..end],
             at,
         )?;
-        let mut closing = conn.phase == Phase::Closing;
         match step {
             Step::Drained => return Ok(Stride::Drained),
             Step::Yield => return Ok(Stride::Yield),
             Step::Message(message) => {
                 desk.counters.messages_in += 1;
-                if closing {
-                    return Ok(Stride::On); // we said Close: what still arrives is not answered
+                if !open {
+                    return Ok(Stride::On);
                 }
+                let mut closing = false;
                 let mut out = Outbox {
                     id: *id,
                     cork: &mut desk.cork,
@@ -163,29 +206,23 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                     queued_bytes,
                     closing: &mut closing,
                 };
-                let state = conn
-                    .app
-                    .as_mut()
-                    .expect("an open connection has its application state");
+                let state = conn.app.as_mut().expect(STATE_IS_THERE);
                 app.on_message(state, message, &mut out);
                 if closing {
                     conn.phase = Phase::Closing;
                     conn.heard(desk.now_tick);
                 }
             }
-            Step::Ping(payload) => {
-                if !closing {
-                    append_frame(desk.cork.tail(), Opcode::Pong, false, None, payload);
-                }
+            Step::Ping(payload) if open => {
+                append_frame(desk.cork.tail(), Opcode::Pong, false, None, payload);
             }
-            Step::Pong(_) => {}
+            Step::Ping(_) | Step::Pong(_) => {}
             Step::Close(said) => {
                 let code = said.map(|(code, _)| code);
-                if !closing {
-                    match said {
-                        Some((code, _)) => append_close(desk.cork.tail(), code, ""),
-                        None => append_frame(desk.cork.tail(), Opcode::Close, false, None, &[]),
-                    }
+                match code {
+                    _ if !open => {}
+                    Some(code) => append_close(desk.cork.tail(), code, ""),
+                    None => append_frame(desk.cork.tail(), Opcode::Close, false, None, &[]),
                 }
                 return Ok(Stride::Closed(code));
             }
@@ -216,7 +253,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// One `recv` behind `from`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive(&mut self, from: usize) -> Filled {
         let conn = &mut *self.conn;
         if !conn.flags.has(Flags::READABLE) {
@@ -244,7 +281,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Writes what this run said. The peer taking bytes is a sign of life too.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let Self { conn, desk, .. } = self;
         if desk.cork.is_empty() {
@@ -399,6 +436,8 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
     }
 }
+
+const STATE_IS_THERE: &str = "a connection has its application state from the 101 to its parting";
 
 /// Where one step leads.
 enum Stride {

@@ -21,6 +21,7 @@ use super::mask::{unmask, unmask_ascii};
 use super::message::Message;
 use super::unfinished::Unfinished;
 use super::utf8::Utf8Stream;
+pub use super::whole::Whole;
 
 /// What a worker asks of all its peers.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,16 @@ impl Inbound {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.unfinished.as_ref().map_or(0, |held| held.held_bytes())
+    }
+
+    /// The whole, plain message at the start of `bytes`, if that is what stands there and nothing
+    /// is unfinished: the usual case, for callers that want it inlined. [`Whole::take`] it.
+    #[inline(always)]
+    pub fn whole(&self, rules: &Rules, bytes: &[u8]) -> Option<Whole> {
+        match self.unfinished {
+            None => Whole::find(rules, bytes),
+            Some(_) => None,
+        }
     }
 
     /// Takes one step over `input[*at..]` and advances `at`.
@@ -370,7 +381,7 @@ fn control_step(opcode: Opcode, payload: &[u8]) -> Result<Step<'_>, Violation> {
 }
 
 /// A whole text at once.
-fn validate(text: &[u8]) -> Result<(), Violation> {
+pub(super) fn validate(text: &[u8]) -> Result<(), Violation> {
     let mut utf8 = Utf8Stream::new();
     utf8.feed(text)?;
     utf8.finish()

@@ -19,3 +19,4 @@ mod spill;
 mod unfinished;
 pub mod utf8;
 mod violation;
+mod whole;
