@@ -23,7 +23,7 @@ impl App for Echo {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_message(&mut self, _: &mut (), message: Message<'_>, out: &mut Outbox<'_, Self>) {
         out.reply(message);
     }

@@ -124,9 +124,7 @@ impl<S, C> Connection<S, C> {
     /// Bytes queued behind the peer.
     #[inline]
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.backlog
-            .as_ref()
-            .map_or(0, |backlog| backlog.queue.bytes())
+        queued_bytes(&self.backlog)
     }
 
     /// Whether bytes were read and not yet understood.
@@ -152,15 +150,24 @@ impl<S, C> Connection<S, C> {
         unread
     }
 
-    /// There is something to do without waiting for an event. A peer that does not read what it
-    /// is sent is not read from either: that is the back-pressure.
-    #[inline]
+    /// There is something to do without waiting for an event.
+    #[inline(always)]
     pub(crate) fn wants_to_run(&self, queue_bytes_high: usize) -> bool {
+        match &self.backlog {
+            None => self.flags.has(Flags::READABLE) && self.phase != Phase::Dead,
+            Some(backlog) => self.wants_to_run_behind(backlog, queue_bytes_high),
+        }
+    }
+
+    /// A peer that does not read what it is sent is not read from either: that is the
+    /// back-pressure.
+    #[cold]
+    fn wants_to_run_behind(&self, backlog: &Backlog, queue_bytes_high: usize) -> bool {
+        let readable = self.flags.has(Flags::READABLE);
         match self.phase {
-            Phase::Opening | Phase::Parting => self.flags.has(Flags::READABLE),
+            Phase::Opening | Phase::Parting => readable,
             Phase::Open | Phase::Closing => {
-                (self.flags.has(Flags::READABLE) || self.has_unread())
-                    && self.queued_bytes() <= queue_bytes_high
+                (readable || backlog.unread.is_some()) && backlog.queue.bytes() <= queue_bytes_high
             }
             Phase::Dead => false,
         }
@@ -179,4 +186,10 @@ impl<S, C> Connection<S, C> {
             self.backlog = None;
         }
     }
+}
+
+/// Bytes queued behind the peer whose backlog this is.
+#[inline]
+pub(crate) fn queued_bytes(backlog: &Option<Box<Backlog>>) -> usize {
+    backlog.as_ref().map_or(0, |backlog| backlog.queue.bytes())
 }

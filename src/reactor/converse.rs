@@ -3,13 +3,16 @@
 use std::io::{self, ErrorKind};
 
 use super::app::{App, Ending};
-use super::connection::{Connection, Flags, Phase};
+use super::connection::{Connection, Flags, Phase, queued_bytes};
+use super::cork::Cork;
 use super::desk::{Desk, Next};
 use super::outbox::{Outbox, Outgoing, append_close};
 use super::{ConnId, Ready, Stream};
 use crate::ws::close::{CloseCode, Violation};
+use crate::ws::deflate::{Codec, Compression};
 use crate::ws::frame::{HEADROOM, Opcode, append_frame};
 use crate::ws::inbound::{Inbound, Step};
+use crate::ws::message::Message;
 
 /// One connection, and all that it may touch while it runs.
 pub(crate) struct Run<'a, S, A: App> {
@@ -18,6 +21,26 @@ pub(crate) struct Run<'a, S, A: App> {
     pub(crate) desk: &'a mut Desk,
     pub(crate) app: &'a mut A,
     pub(crate) outgoing: &'a mut Outgoing<A::Letter>,
+}
+
+/// Borrows field by field what a method could only borrow whole.
+macro_rules! hearer {
+    ($run:ident) => {
+        Hearer {
+            id: $run.id,
+            queued_bytes: queued_bytes(&$run.conn.backlog),
+            app: $run.app,
+            state: &mut $run.conn.app,
+            phase: &mut $run.conn.phase,
+            mark_tick: &mut $run.conn.mark_tick,
+            now_tick: $run.desk.now_tick,
+            messages_in: &mut $run.desk.counters.messages_in,
+            cork: &mut $run.desk.cork,
+            codec: &mut $run.desk.codec,
+            compression: &mut $run.conn.compression,
+            outgoing: $run.outgoing,
+        }
+    };
 }
 
 /// What reading gave.
@@ -94,14 +117,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         let stop = loop {
             match self.step(&mut at, end) {
                 Ok(Stride::On) if at == end => break Stop::Drained,
-                Ok(Stride::On) if self.desk.cork.is_full() => {
-                    if self.flush().is_err() {
-                        return Next::Over(Ending::Reset);
-                    }
-                    if self.conn.queued_bytes() > self.desk.limits.queue_bytes_high {
-                        break Stop::Paused;
-                    }
-                }
+                Ok(Stride::On) if self.desk.cork.is_full() => match self.flush_full() {
+                    Ok(true) => {}
+                    Ok(false) => break Stop::Paused,
+                    Err(_) => return Next::Over(Ending::Reset),
+                },
                 Ok(Stride::On) => {}
                 Ok(Stride::Drained) => break Stop::Drained,
                 Ok(Stride::Yield) => break Stop::Paused,
@@ -130,99 +150,45 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
     }
 
-    /// One step of the protocol and the application's answer to it.
+    /// One step of the protocol and the application's answer to it. Most frames are a whole,
+    /// plain message: for them all of this becomes one function without a call.
     #[inline(always)]
     fn step(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
-        let Self { conn, desk, .. } = self;
-        let Some(whole) = conn.inbound.whole(&desk.rules, &desk.recv[*at..end]) else {
+        let inbound = &self.conn.inbound;
+        let Some(whole) = inbound.whole(&self.desk.rules, &self.desk.recv[*at..end]) else {
             return self.step_slowly(at, end);
         };
-        let Self {
-            id,
-            conn,
-            desk,
-            app,
-            outgoing,
-        } = self;
-        let queued_bytes = conn.queued_bytes();
-        let message = whole.take(&mut desk.recv[..end], at)?;
-        desk.counters.messages_in += 1;
-        if conn.phase != Phase::Open {
-            return Ok(Stride::On); // we said Close: what still arrives is not answered
-        }
-        let mut closing = false;
-        let mut out = Outbox {
-            id: *id,
-            cork: &mut desk.cork,
-            codec: &mut desk.codec,
-            compression: &mut conn.compression,
-            outgoing,
-            queued_bytes,
-            closing: &mut closing,
-        };
-        let state = conn.app.as_mut().expect(STATE_IS_THERE);
-        app.on_message(state, message, &mut out);
-        if closing {
-            conn.phase = Phase::Closing;
-            conn.heard(desk.now_tick);
-        }
+        let (message, hearer) = (whole.take(&mut self.desk.recv[..end], at)?, hearer!(self));
+        hearer.hear(message);
         Ok(Stride::On)
     }
 
-    /// The same for whatever is not a whole, plain message in the buffer.
+    /// The same for everything else.
     #[inline(never)]
     fn step_slowly(&mut self, at: &mut usize, end: usize) -> Result<Stride, Violation> {
-        let Self {
-            id,
-            conn,
-            desk,
-            app,
-            outgoing,
-        } = self;
-        let queued_bytes = conn.queued_bytes();
-        let open = conn.phase == Phase::Open;
-        let step = conn.inbound.step(
-            &desk.rules,
-            &mut conn.compression,
-            &mut desk.codec,
-            &mut desk.recv[..end],
+        let open = self.conn.phase == Phase::Open;
+        let step = self.conn.inbound.step(
+            &self.desk.rules,
+            &mut self.conn.compression,
+            &mut self.desk.codec,
+            &mut self.desk.recv[..end],
             at,
         )?;
         match step {
             Step::Drained => return Ok(Stride::Drained),
             Step::Yield => return Ok(Stride::Yield),
-            Step::Message(message) => {
-                desk.counters.messages_in += 1;
-                if !open {
-                    return Ok(Stride::On);
-                }
-                let mut closing = false;
-                let mut out = Outbox {
-                    id: *id,
-                    cork: &mut desk.cork,
-                    codec: &mut desk.codec,
-                    compression: &mut conn.compression,
-                    outgoing,
-                    queued_bytes,
-                    closing: &mut closing,
-                };
-                let state = conn.app.as_mut().expect(STATE_IS_THERE);
-                app.on_message(state, message, &mut out);
-                if closing {
-                    conn.phase = Phase::Closing;
-                    conn.heard(desk.now_tick);
-                }
-            }
+            Step::Message(message) => hearer!(self).hear(message),
             Step::Ping(payload) if open => {
-                append_frame(desk.cork.tail(), Opcode::Pong, false, None, payload);
+                append_frame(self.desk.cork.tail(), Opcode::Pong, false, None, payload);
             }
             Step::Ping(_) | Step::Pong(_) => {}
             Step::Close(said) => {
                 let code = said.map(|(code, _)| code);
+                let tail = self.desk.cork.tail();
                 match code {
                     _ if !open => {}
-                    Some(code) => append_close(desk.cork.tail(), code, ""),
-                    None => append_frame(desk.cork.tail(), Opcode::Close, false, None, &[]),
+                    Some(code) => append_close(tail, code, ""),
+                    None => append_frame(tail, Opcode::Close, false, None, &[]),
                 }
                 return Ok(Stride::Closed(code));
             }
@@ -237,7 +203,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Gets the next bytes behind the headroom: those kept from last time, else from the kernel.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill(&mut self) -> Filled {
         if self.conn.has_unread() {
             return self.refill();
@@ -295,6 +261,13 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             conn.flags.set(Flags::BLOCKED);
         }
         Ok(())
+    }
+
+    /// Writes in the middle of a run. `false`: the peer is too far behind to go on.
+    #[cold]
+    fn flush_full(&mut self) -> io::Result<bool> {
+        self.flush()?;
+        Ok(self.conn.queued_bytes() <= self.desk.limits.queue_bytes_high)
     }
 
     /// The kernel has room again: write the queue.
@@ -433,6 +406,49 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 Next::Wait
             }
             Filled::Eof | Filled::Broken => Next::Over(Ending::HungUp),
+        }
+    }
+}
+
+/// What hearing a message needs of a run: all but the receive buffer and the inbound state, which
+/// the message may borrow.
+struct Hearer<'a, A: App> {
+    id: ConnId,
+    app: &'a mut A,
+    state: &'a mut Option<A::Conn>,
+    phase: &'a mut Phase,
+    mark_tick: &'a mut u32,
+    now_tick: u32,
+    messages_in: &'a mut u64,
+    cork: &'a mut Cork,
+    codec: &'a mut Codec,
+    compression: &'a mut Compression,
+    outgoing: &'a mut Outgoing<A::Letter>,
+    queued_bytes: usize,
+}
+
+impl<A: App> Hearer<'_, A> {
+    #[inline(always)]
+    fn hear(self, message: Message<'_>) {
+        *self.messages_in += 1;
+        if *self.phase != Phase::Open {
+            return; // we said Close: what still arrives is not answered
+        }
+        let mut closing = false;
+        let mut out = Outbox {
+            id: self.id,
+            cork: self.cork,
+            codec: self.codec,
+            compression: self.compression,
+            outgoing: self.outgoing,
+            queued_bytes: self.queued_bytes,
+            closing: &mut closing,
+        };
+        let state = self.state.as_mut().expect(STATE_IS_THERE);
+        self.app.on_message(state, message, &mut out);
+        if closing {
+            *self.phase = Phase::Closing;
+            *self.mark_tick = self.now_tick;
         }
     }
 }

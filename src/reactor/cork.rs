@@ -118,7 +118,7 @@ impl Cork {
 
     /// Sends everything; what the kernel does not take goes to the queue. `received` is the
     /// receive buffer the in-place replies lie in. Answers whether anything is left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn flush<S: Stream>(
         &mut self,
         received: &[u8],

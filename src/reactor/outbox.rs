@@ -77,7 +77,7 @@ impl<A: App> Outbox<'_, A> {
 
     /// Sends a message back as it came. Nothing is copied if it is large or all there is to say:
     /// its frame is written into the header room of the very frame it answers.
-    #[inline]
+    #[inline(always)]
     pub fn reply(&mut self, message: Message<'_>) {
         let in_place = self.cork.is_empty() || message.len() >= COPY_BELOW_BYTES;
         if !in_place

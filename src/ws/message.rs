@@ -114,7 +114,7 @@ impl<'b> Message<'b> {
     /// may be the reply to the previous message, not sent yet. An unmasked header is always shorter
     /// than the masked one it replaces, so a server copies nothing. A client that sends back what
     /// it received needs four bytes more than there are, and gets a copy.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn into_frame(self, key: Option<[u8; 4]>) -> Framed {
         let header_len = frame::header_len(self.len(), key.is_some());
