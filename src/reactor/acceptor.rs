@@ -1,8 +1,9 @@
 //! Taking connections off the listeners: a budget per turn, and a pause when the host runs dry.
 
-use std::io::{self, ErrorKind};
+use std::io;
 
 use super::{Event, Host};
+use crate::sys::AcceptFailure;
 
 /// Connections taken per listener and turn: enough for 60 000 a second at 1 ms a turn, few enough
 /// that established peers are served in between.
@@ -21,10 +22,10 @@ pub(crate) struct Acceptor {
 /// What one attempt gave.
 pub(crate) enum Accepted<S> {
     Stream(S),
-    /// Nobody waits.
+    /// Nobody waits, or who waited is gone again.
     Nobody,
-    /// The host has no room; the cause, the first time.
-    Exhausted(Option<io::Error>),
+    /// The host has no room.
+    Exhausted(io::Error),
 }
 
 impl Acceptor {
@@ -86,18 +87,19 @@ impl Acceptor {
         index: usize,
         now: u32,
     ) -> Accepted<H::Stream> {
-        match host.accept(index) {
-            Ok(stream) => Accepted::Stream(stream),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+        let error = match host.accept(index) {
+            Ok(stream) => return Accepted::Stream(stream),
+            Err(error) => error,
+        };
+        match AcceptFailure::of(&error) {
+            AcceptFailure::PeerGone => Accepted::Nobody,
+            AcceptFailure::Drained | AcceptFailure::Closed => {
                 self.waiting[index] = false;
                 Accepted::Nobody
             }
-            // The peer was gone before we came to it, or a signal: others may be waiting.
-            Err(e) if is_about_one_peer(&e) => Accepted::Nobody,
-            Err(e) => {
-                let first = self.resting_until.is_none();
+            AcceptFailure::Exhausted => {
                 self.resting_until = Some(now.wrapping_add(REST_TICKS));
-                Accepted::Exhausted(first.then_some(e))
+                Accepted::Exhausted(error)
             }
         }
     }
@@ -113,18 +115,4 @@ impl Acceptor {
         self.waiting.clear();
         self.resting_until = None;
     }
-}
-
-/// Errors that accept reports on behalf of the connection it would have returned.
-fn is_about_one_peer(e: &io::Error) -> bool {
-    matches!(
-        e.kind(),
-        ErrorKind::Interrupted
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::ConnectionReset
-            | ErrorKind::PermissionDenied
-            | ErrorKind::TimedOut
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-    )
 }

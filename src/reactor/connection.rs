@@ -81,6 +81,8 @@ pub(crate) struct Backlog {
     pub(crate) unread: Option<Vec<u8>>,
     /// How far a partial request head has been searched for its end.
     pub(crate) scanned: usize,
+    /// Bytes thrown away since we parted.
+    pub(crate) discarded: usize,
 }
 
 /// Everything the worker knows about one peer.

@@ -304,10 +304,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// A wait is over. Only a peer that is in the middle of a message still listens.
     pub(crate) fn too_late(&mut self, ending: Ending) -> Next {
         if self.conn.phase == Phase::Open && ending == Ending::TooSlow {
+            let violation = Violation::MessageTooSlow;
             append_close(
                 self.desk.cork.tail(),
-                CloseCode::POLICY,
-                "message took too long",
+                violation.close_code(),
+                violation.reason(),
             );
             if self.flush().is_ok() {
                 return self.part(ending);
@@ -396,11 +397,23 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         Next::Again
     }
 
-    /// Parting: throws away what still arrives. The close timeout bounds how long.
+    /// Parting: throws away what still arrives. The close timeout bounds how long, and
+    /// `DISCARD_BYTES_MAX` how much.
     fn discard(&mut self) -> Next {
         match self.receive(HEADROOM) {
-            Filled::Bytes(_) if self.wants_to_run() => Next::Again,
-            Filled::Bytes(_) | Filled::Nothing => Next::Wait,
+            Filled::Bytes(length) => {
+                let backlog = self.conn.backlog.get_or_insert_default();
+                backlog.discarded += length;
+                if backlog.discarded > DISCARD_BYTES_MAX {
+                    return Next::Over(Ending::HungUp);
+                }
+                if self.wants_to_run() {
+                    Next::Again
+                } else {
+                    Next::Wait
+                }
+            }
+            Filled::Nothing => Next::Wait,
             Filled::Eof if self.conn.queued_bytes() > 0 => {
                 self.conn.flags.clear(Flags::READABLE);
                 Next::Wait
@@ -409,6 +422,10 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
     }
 }
+
+/// What a peer may still send after the end before it is cut off: it should be able to finish the
+/// message it is writing, and then read why it was refused.
+const DISCARD_BYTES_MAX: usize = 16 << 20;
 
 /// What hearing a message needs of a run: all but the receive buffer and the inbound state, which
 /// the message may borrow.

@@ -62,8 +62,6 @@ pub(crate) struct Desk {
     pub(crate) counters: Counters,
     /// Going down: no new upgrades.
     pub(crate) leaving: bool,
-    /// What the host last refused, waiting to be logged.
-    pub(crate) complaint: Option<std::io::Error>,
 }
 
 impl Desk {
@@ -83,7 +81,6 @@ impl Desk {
             now_tick: 0,
             counters: Counters::default(),
             leaving: false,
-            complaint: None,
         }
     }
 

@@ -2,7 +2,9 @@
 //! the worker rests, answers only what is legal, and forgets the connection in the end.
 
 use super::script::{Script, ScriptHost};
-use super::{Answer, App, ConnId, Event, Mail, Outbox, Ready, Turn, Worker, WorkerConfig, mailbox};
+use super::{
+    Answer, App, ConnId, Event, House, Mail, Outbox, Ready, Turn, Worker, WorkerConfig, mailbox,
+};
 use crate::http1::Head;
 use crate::limits::Limits;
 use crate::ws::deflate::{DeflateConfig, Mode};
@@ -72,6 +74,7 @@ fn serve(host: &ScriptHost, peer: &Script) {
             ..DeflateConfig::default()
         },
         connections_max: 4,
+        house: House::new(4),
     };
     let mut worker = Worker::new(Mirror, host.clone(), mailbox, vec![post], &config);
     let mut now_ms = 0;

@@ -18,6 +18,7 @@ mod entries;
 #[doc(hidden)]
 pub mod fuzzing;
 mod greet;
+mod house;
 pub mod mailbox;
 mod outbox;
 mod outqueue;
@@ -31,6 +32,7 @@ mod worker;
 pub use app::{Answer, App, Ending};
 pub use driver::{Crew, CrewConfig, Started};
 pub use entries::ConnId;
+pub use house::House;
 pub use outbox::{Outbox, Outgoing};
 pub use outqueue::SharedFrame;
 pub use stream::{Event, Host, Ready, Stream};

@@ -1,7 +1,7 @@
 //! The loop in scripted worlds: no socket, no clock, no sleep.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::script::{Script, ScriptHost};
 use super::*;
 use crate::http1::Head;
 use crate::limits::Limits;
-use crate::ws::close::CloseCode;
+use crate::ws::close::{CloseCode, Violation};
 use crate::ws::deflate::DeflateConfig;
 use crate::ws::frame::{Kind, Opcode, append_frame};
 use crate::ws::message::Message;
@@ -96,6 +96,7 @@ impl World {
             limits,
             deflate: DeflateConfig::default(),
             connections_max,
+            house: House::new(connections_max),
         };
         let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);
         Self {
@@ -406,7 +407,10 @@ fn a_message_trickled_for_ever_is_ended_with_a_reason() {
         world.say(&script, id, b"x");
     }
     world.pass(300);
-    assert_eq!(script.sent(), close_frame(1008, "message took too long"));
+    assert_eq!(
+        script.sent(),
+        close_frame(1008, Violation::MessageTooSlow.reason())
+    );
     assert_eq!(world.ending(id), Some(Ending::TooSlow));
 }
 
@@ -579,7 +583,7 @@ fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
 #[test]
 fn a_peer_gone_before_accept_hides_nobody_behind_it() {
     let mut world = World::new();
-    world.host.fail_accept(ErrorKind::ConnectionAborted.into());
+    world.host.fail_accept(io::Error::from_raw_os_error(103)); // ECONNABORTED
     let next = world.host.connect();
     world.settle(&[Event::Listener(0)]);
     assert_eq!(world.host.registered().len(), 1);

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
 use super::app::{App, Ending};
@@ -12,6 +13,7 @@ use super::deadline::{Due, due};
 use super::desk::{Desk, Next};
 use super::drain::Drain;
 use super::entries::Entries;
+use super::house::House;
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
 use super::wheel::Wheel;
@@ -37,8 +39,10 @@ pub struct WorkerConfig {
     pub limits: Limits,
     /// Compression.
     pub deflate: DeflateConfig,
-    /// Connections beyond this are answered 503.
+    /// Connections of this worker beyond this are answered 503: what its descriptors allow.
     pub connections_max: usize,
+    /// The same for all workers together.
+    pub house: Arc<House>,
 }
 
 /// One event loop's state. It does no polling itself: `turn` is given events and time.
@@ -52,6 +56,7 @@ pub struct Worker<A: App, H: Host> {
     outgoing: Outgoing<A::Letter>,
     acceptor: Acceptor,
     connections_max: usize,
+    house: Arc<House>,
     /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
     ready: Vec<ConnId>,
     /// Who is running, or ran last: whom a panic is charged to.
@@ -61,6 +66,8 @@ pub struct Worker<A: App, H: Host> {
     over: Vec<(ConnId, Ending)>,
     leaving: Option<Leaving>,
     last_complaint_tick: Option<u32>,
+    /// What the host last refused, waiting to be logged.
+    complaint: Option<std::io::Error>,
     /// The budget ended before the mailbox did.
     mail_waits: bool,
 }
@@ -103,18 +110,20 @@ impl<A: App, H: Host> Worker<A, H> {
             app,
             acceptor: Acceptor::new(host.listeners()),
             host,
-            entries: Entries::with_capacity(config.connections_max),
+            entries: Entries::with_capacity(config.connections_max.min(ENTRIES_AT_START)),
             wheel: Wheel::new(0),
             desk: Desk::new(&config.limits, &config.deflate),
             mailbox,
             outgoing: Outgoing::new(posts),
             connections_max: config.connections_max,
+            house: config.house.clone(),
             ready: Vec::new(),
             running: ConnId::new(0, 0),
             dirty: Vec::new(),
             over: Vec::new(),
             leaving: None,
             last_complaint_tick: None,
+            complaint: None,
             mail_waits: false,
         }
     }
@@ -294,7 +303,7 @@ impl<A: App, H: Host> Worker<A, H> {
     /// registered, which spares a wake-up.
     fn welcome(&mut self, mut stream: H::Stream) {
         self.desk.counters.accepted += 1;
-        if self.entries.len() >= self.connections_max {
+        if self.entries.len() >= self.connections_max || !self.house.enter() {
             self.desk.counters.turned_away += 1;
             let _ = stream.send(TURNED_AWAY); // best effort: there is no entry to queue it in
             let _ = stream.shutdown_write();
@@ -313,27 +322,27 @@ impl<A: App, H: Host> Worker<A, H> {
         }
         if let Err(cause) = self.host.register(&conn.stream, id) {
             self.end(id, Ending::Reset);
-            return self.complain(Some(cause));
+            return self.complain(cause);
         }
         self.arm(id);
     }
 
     /// One line about exhaustion, not one per refused connection.
-    fn complain(&mut self, cause: Option<std::io::Error>) {
+    fn complain(&mut self, cause: std::io::Error) {
         let now = self.desk.now_tick;
         self.desk.counters.exhausted += 1;
         let quiet = self
             .last_complaint_tick
             .is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
-        if let (Some(cause), false) = (cause, quiet) {
+        if !quiet {
             self.last_complaint_tick = Some(now);
-            self.desk.complaint = Some(cause);
+            self.complaint = Some(cause);
         }
     }
 
     /// What the host refused lately, for the log.
     pub fn take_complaint(&mut self) -> Option<std::io::Error> {
-        self.desk.complaint.take()
+        self.complaint.take()
     }
 
     fn read_mail(&mut self) -> ControlFlow<()> {
@@ -469,6 +478,7 @@ impl<A: App, H: Host> Worker<A, H> {
                 continue;
             };
             self.desk.counters.closed += 1;
+            self.house.leave();
             if let Some(state) = conn.app.take() {
                 let app = &mut self.app;
                 let _ = catch_unwind(AssertUnwindSafe(|| app.on_close(id, state, ending)));
@@ -509,6 +519,10 @@ impl<A: App, H: Host> Worker<A, H> {
         Turn::Finished
     }
 }
+
+/// Entries allocated at start, untouched: 64 MiB of address space, so that a ramp to a million
+/// in one worker never moves its slab.
+const ENTRIES_AT_START: usize = 1 << 20;
 
 /// For those who come when the house is full.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::report;
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
-use crate::reactor::{Crew, CrewConfig, Started, WorkerConfig};
+use crate::reactor::{Crew, CrewConfig, House, Started, WorkerConfig};
 use crate::sys::Endpoint;
 use crate::sys::signals::{self, Signal};
 
@@ -37,6 +37,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             limits: config.limits.clone(),
             deflate: adapt::deflate(&config.deflate),
             connections_max: usize::try_from(plan.worker_connections_max)?,
+            house: House::new(usize::try_from(plan.connections_max)?),
         },
     };
     let App::Echo = config.app;
