@@ -4,11 +4,20 @@
 //! the text of `/proc` are arguments, so that a whole run can be invented and its report judged
 //! (`synthetic`). Sockets and clocks belong to the engine alone.
 
+pub mod bootstrap;
+pub mod environment;
+pub mod failures;
+pub mod histograms;
+pub mod ledger;
 pub mod plan;
 pub mod pool;
 pub mod ports;
 pub mod random;
+pub mod regression;
 pub mod sample;
+pub mod series;
+pub mod summary;
 pub mod target;
+pub mod thresholds;
 pub mod tuples;
 pub mod units;

@@ -1,0 +1,233 @@
+//! Latency as HdrHistograms: recorded per thread, merged per interval, never averaged.
+//!
+//! Values are nanoseconds between 1 us and 1 h with three digits; a value outside is clipped to the bound.
+//! Nanoseconds, because the Java tools divide by 1e6 unless told otherwise and then print milliseconds.
+//! One set of three series (response, service, lateness) costs about 560 KB per tag and thread, which is
+//! why tags are cohorts and not connections.
+
+use hdrhistogram::Histogram;
+
+use crate::summary::Quantiles;
+
+pub mod hlog;
+
+/// What a latency is measured from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    /// From the moment the schedule meant to send: what a user waits.
+    Response,
+    /// From the moment it was sent: what the server took.
+    Service,
+    /// Between the two: the generator's own fault.
+    Lateness,
+}
+
+/// The latencies of one interval (or of a whole run), by tag.
+#[derive(Debug, Clone)]
+pub struct Interval {
+    tags: Vec<[Histogram<u64>; 3]>,
+}
+
+/// A thread's recorder: a plain interval, taken away once a second and replaced by an empty one.
+#[derive(Debug)]
+pub struct Recorder {
+    current: Interval,
+}
+
+impl Series {
+    /// All of them, in the order they are stored.
+    pub const ALL: [Self; 3] = [Self::Response, Self::Service, Self::Lateness];
+
+    /// Name in file names, keys and legends.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Response => "response",
+            Self::Service => "service",
+            Self::Lateness => "lateness",
+        }
+    }
+}
+
+impl Interval {
+    /// An empty interval for this many tags.
+    #[must_use]
+    pub fn new(tag_count: usize) -> Self {
+        let tags = (0..tag_count)
+            .map(|_| [new_histogram(), new_histogram(), new_histogram()])
+            .collect();
+        Self { tags }
+    }
+
+    /// One histogram.
+    #[must_use]
+    pub fn histogram(&self, tag: usize, series: Series) -> &Histogram<u64> {
+        &self.tags[tag][series as usize]
+    }
+
+    /// Counts one latency.
+    pub fn record(&mut self, tag: usize, series: Series, nanos: u64) {
+        self.tags[tag][series as usize].saturating_record(nanos);
+    }
+
+    /// Adds another interval with the same tags: exact, histograms have no rounding of their own.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.tags.iter_mut().zip(&other.tags) {
+            for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                mine.add(theirs)
+                    .expect("every histogram here has the same bounds");
+            }
+        }
+    }
+
+    /// Empties it for reuse, without giving memory back.
+    pub fn clear(&mut self) {
+        self.tags.iter_mut().flatten().for_each(Histogram::reset);
+    }
+
+    /// How many tags.
+    #[must_use]
+    pub fn tag_count(&self) -> usize {
+        self.tags.len()
+    }
+}
+
+impl Recorder {
+    /// A recorder for this many tags.
+    #[must_use]
+    pub fn new(tag_count: usize) -> Self {
+        Self {
+            current: Interval::new(tag_count),
+        }
+    }
+
+    /// Counts an answer: both latencies at once, so that the two series always have the same count.
+    pub fn answered(&mut self, tag: usize, intended_ns: u64, sent_ns: u64, received_ns: u64) {
+        self.current.record(
+            tag,
+            Series::Response,
+            received_ns.saturating_sub(intended_ns),
+        );
+        self.current
+            .record(tag, Series::Service, received_ns.saturating_sub(sent_ns));
+    }
+
+    /// Counts how late a message was sent.
+    pub fn sent(&mut self, tag: usize, intended_ns: u64, sent_ns: u64) {
+        self.current
+            .record(tag, Series::Lateness, sent_ns.saturating_sub(intended_ns));
+    }
+
+    /// Hands out what was recorded since the last call and goes on with `empty`: no allocation, no lock.
+    #[must_use]
+    pub fn take(&mut self, empty: Interval) -> Interval {
+        debug_assert_eq!(empty.tag_count(), self.current.tag_count());
+        std::mem::replace(&mut self.current, empty)
+    }
+}
+
+/// An empty histogram with the bounds that all of them share.
+#[must_use]
+pub fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that fit")
+}
+
+/// The quantiles of a histogram in milliseconds.
+#[must_use]
+pub fn quantiles_ms(histogram: &Histogram<u64>) -> Quantiles {
+    let at = |quantile: f64| quantile_ms(histogram, quantile).unwrap_or_default();
+    Quantiles {
+        count: histogram.len(),
+        mean: if histogram.is_empty() {
+            0.0
+        } else {
+            histogram.mean() / 1e6
+        },
+        p50: at(0.50),
+        p90: at(0.90),
+        p99: at(0.99),
+        p999: at(0.999),
+        max: at(1.0),
+    }
+}
+
+/// One quantile in milliseconds; `None` for an empty histogram.
+#[must_use]
+pub fn quantile_ms(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    // The middle of the bucket: half its width (0.05 %) is the error either way.
+    let middle = |nanos: u64| histogram.median_equivalent(nanos).min(histogram.max());
+    (!histogram.is_empty()).then(|| middle(histogram.value_at_quantile(quantile)) as f64 / 1e6)
+}
+
+const LOWEST_NS: u64 = 1_000;
+const HIGHEST_NS: u64 = 3_600_000_000_000;
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_counts_from_the_intention_and_service_from_the_sending() {
+        let mut recorder = Recorder::new(2);
+        recorder.sent(1, 1_000_000, 4_000_000);
+        recorder.answered(1, 1_000_000, 4_000_000, 24_000_000);
+        let interval = recorder.take(Interval::new(2));
+        for (series, expected_ms) in [
+            (Series::Response, 23.0),
+            (Series::Service, 20.0),
+            (Series::Lateness, 3.0),
+        ] {
+            let ms = quantile_ms(interval.histogram(1, series), 0.5).unwrap();
+            assert!(
+                (ms - expected_ms).abs() < expected_ms * 0.001,
+                "{series:?} {ms}"
+            );
+            assert!(interval.histogram(0, series).is_empty());
+        }
+        assert!(
+            recorder
+                .take(interval)
+                .histogram(1, Series::Service)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_clipped_and_counted() {
+        let mut interval = Interval::new(1);
+        for nanos in [0, 1, u64::MAX] {
+            interval.record(0, Series::Response, nanos);
+        }
+        assert_eq!(interval.histogram(0, Series::Response).len(), 3);
+        let max = quantile_ms(interval.histogram(0, Series::Response), 1.0).unwrap();
+        assert!((max / 3_600_000.0 - 1.0).abs() < 0.3, "{max}");
+    }
+
+    #[test]
+    fn merging_is_exact() {
+        let (mut whole, mut sum) = (Interval::new(1), Interval::new(1));
+        for part in 0..4u64 {
+            let mut piece = Interval::new(1);
+            for n in 0..500 {
+                let nanos = (n * 7919 + part * 104_729) * 1000;
+                piece.record(0, Series::Service, nanos);
+                whole.record(0, Series::Service, nanos);
+            }
+            sum.add(&piece);
+        }
+        assert_eq!(
+            sum.histogram(0, Series::Service),
+            whole.histogram(0, Series::Service)
+        );
+        sum.clear();
+        assert!(sum.histogram(0, Series::Service).is_empty());
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_quantile() {
+        assert_eq!(quantile_ms(&new_histogram(), 0.99), None);
+        assert_eq!(quantiles_ms(&new_histogram()), Quantiles::default());
+    }
+}
