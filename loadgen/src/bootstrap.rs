@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use hdrhistogram::Histogram;
-
+use crate::histograms::SparseInterval;
 use crate::random::Random;
 
 /// A run in the form that resampling needs: the buckets that occur, and each interval's counts in them.
@@ -50,28 +49,26 @@ pub struct Difference {
 }
 
 impl Sampled {
-    /// Takes the interval histograms of a run (one per second).
+    /// Takes the intervals of a run (one per second).
     #[must_use]
-    pub fn new<'a>(intervals: impl Iterator<Item = &'a Histogram<u64>> + Clone) -> Self {
-        let recorded = |histogram: &'a Histogram<u64>| {
-            histogram
-                .iter_recorded()
-                .map(|step| (step.value_iterated_to(), step.count_at_value()))
-        };
+    pub fn new(intervals: &[SparseInterval]) -> Self {
         let values: BTreeSet<u64> = intervals
-            .clone()
-            .flat_map(recorded)
-            .map(|(value, _)| value)
+            .iter()
+            .flat_map(|i| &i.counts)
+            .map(|&(value, _)| value)
             .collect();
         let values: Vec<u64> = values.into_iter().collect();
-        let sparse = |histogram: &'a Histogram<u64>| {
-            let index = |value: u64| values.partition_point(|&other| other < value) as u32;
-            recorded(histogram)
-                .map(|(value, count)| (index(value), count))
-                .collect::<Vec<_>>()
+        let index = |value: u64| values.partition_point(|&other| other < value) as u32;
+        let indexed = |interval: &SparseInterval| -> Vec<(u32, u64)> {
+            interval
+                .counts
+                .iter()
+                .map(|&(value, count)| (index(value), count))
+                .collect()
         };
         let intervals = intervals
-            .map(sparse)
+            .iter()
+            .map(indexed)
             .filter(|counts| !counts.is_empty())
             .collect();
         Self {
@@ -201,7 +198,7 @@ mod tests {
     use crate::histograms::new_histogram;
 
     /// Seconds of latencies around 2 ms, with a pause of 30 ms in every tenth.
-    fn run(seconds: u64, added_ms: f64, seed: u64) -> Vec<Histogram<u64>> {
+    fn run(seconds: u64, added_ms: f64, seed: u64) -> Vec<SparseInterval> {
         let mut random = Random::new(seed);
         let second = |second: u64, random: &mut Random| {
             let mut histogram = new_histogram();
@@ -215,15 +212,15 @@ mod tests {
                 let ms = 1.5 + random.exponential(0.5) + pause_ms + added_ms;
                 histogram.record((ms * 1e6) as u64).unwrap();
             }
-            histogram
+            SparseInterval::new(second as f64, 1.0, &histogram)
         };
         (0..seconds).map(|n| second(n, &mut random)).collect()
     }
 
-    fn compare(a: &[Histogram<u64>], b: &[Histogram<u64>]) -> Vec<Difference> {
+    fn compare(a: &[SparseInterval], b: &[SparseInterval]) -> Vec<Difference> {
         differences(
-            &Sampled::new(a.iter()),
-            &Sampled::new(b.iter()),
+            &Sampled::new(a),
+            &Sampled::new(b),
             &[0.5, 0.9, 0.99, 0.999],
             1,
         )
@@ -280,8 +277,8 @@ mod tests {
         let mut whole = new_histogram();
         intervals
             .iter()
-            .for_each(|interval| whole.add(interval).unwrap());
-        let sampled = Sampled::new(intervals.iter());
+            .for_each(|interval| interval.add_to(&mut whole));
+        let sampled = Sampled::new(&intervals);
         for quantile in [0.01, 0.5, 0.99, 0.999, 1.0] {
             let expected = whole.value_at_quantile(quantile) as f64 / 1e6;
             assert!(
@@ -289,9 +286,9 @@ mod tests {
                 "{quantile}"
             );
         }
-        assert_eq!(Sampled::new([].iter()).quantile_ms(0.5), 0.0);
+        assert_eq!(Sampled::new(&[]).quantile_ms(0.5), 0.0);
         assert!(
-            differences(&Sampled::new([].iter()), &sampled, &[0.5], 1)[0]
+            differences(&Sampled::new(&[]), &sampled, &[0.5], 1)[0]
                 .high_ms
                 .is_finite()
         );

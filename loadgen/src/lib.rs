@@ -5,6 +5,8 @@
 //! (`synthetic`). Sockets and clocks belong to the engine alone.
 
 pub mod bootstrap;
+pub mod collect;
+pub mod diff;
 pub mod environment;
 pub mod failures;
 pub mod histograms;
@@ -14,9 +16,11 @@ pub mod pool;
 pub mod ports;
 pub mod random;
 pub mod regression;
+pub mod report;
 pub mod sample;
 pub mod series;
 pub mod summary;
+pub mod synthetic;
 pub mod target;
 pub mod thresholds;
 pub mod tuples;

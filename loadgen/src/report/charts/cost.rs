@@ -1,0 +1,73 @@
+//! What one connection costs, as one bar: the ledger in a glance.
+
+use super::super::svg::{Anchor, Svg, TextStyle};
+use super::Chart;
+use crate::summary::LedgerLine;
+use crate::units::thousands;
+
+/// Draws the bar; lines below one byte are left to the table.
+pub(in super::super) fn draw(ledger: &[LedgerLine]) -> Option<Chart> {
+    // Charged pages overlap with packets: they are a limit's account, not memory of their own.
+    let lines: Vec<&LedgerLine> = ledger
+        .iter()
+        .filter(|line| line.bytes_per_connection >= 1.0 && !line.what.contains("tcp_mem"))
+        .collect();
+    let total: f64 = lines.iter().map(|line| line.bytes_per_connection).sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let (width, height) = (580.0, 86.0);
+    let mut svg = Svg::default();
+    svg.text(
+        (0.0, 20.0),
+        &format!("{} B", thousands(total.round() as u64)),
+        &TextStyle::strong(22.0, Anchor::Start),
+    );
+    svg.text(
+        (width, 20.0),
+        "one connection, everything counted",
+        &TextStyle::axis(Anchor::End),
+    );
+    let mut left = 0.0;
+    let mut legend = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let share = line.bytes_per_connection / total;
+        let colour = colour_of(&line.what, at);
+        let bar = (share * width - 2.0).max(1.5);
+        svg.rect((left, 36.0), (bar, 34.0), colour, 0.9);
+        if bar > 46.0 {
+            let style = TextStyle {
+                size: 13.0,
+                weight: 600,
+                colour: "surface",
+                anchor: Anchor::Middle,
+            };
+            svg.text(
+                (left + bar / 2.0, 58.0),
+                &thousands(line.bytes_per_connection.round() as u64),
+                &style,
+            );
+        }
+        legend.push((
+            colour,
+            format!(
+                "{} {} B",
+                line.what,
+                thousands(line.bytes_per_connection.round() as u64)
+            ),
+        ));
+        left += share * width;
+    }
+    Some(Chart {
+        svg: svg.finish(width, height, "Bytes of one connection"),
+        legend,
+    })
+}
+
+fn colour_of(what: &str, at: usize) -> &'static str {
+    match what.split_once(':').map(|(owner, _)| owner) {
+        Some("server") => "teal",
+        Some("generator") => "violet",
+        _ => ["blue", "sky", "amber", "rose", "slate"][at % 5],
+    }
+}

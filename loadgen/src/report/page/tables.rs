@@ -1,0 +1,203 @@
+//! The tables below the charts.
+
+use std::fmt::Write as _;
+
+use super::super::bundle::Bundle;
+use super::super::svg::escape;
+use crate::failures::hint_for;
+use crate::summary::{Latency, Quantiles, Summary};
+use crate::units::{millis, thousands};
+
+/// Everything in rows.
+pub(super) fn render(bundle: &Bundle) -> String {
+    let summary = &bundle.summary;
+    ledger(summary)
+        + &thresholds(summary)
+        + &latency(summary)
+        + &failures(summary)
+        + &environment(bundle)
+}
+
+/// Things that make the numbers weaker than they look.
+pub(super) fn warnings(summary: &Summary) -> String {
+    if summary.verdict.warnings.is_empty() {
+        return String::new();
+    }
+    let items: String = summary
+        .verdict
+        .warnings
+        .iter()
+        .map(|warning| format!("<li>{}</li>", escape(warning)))
+        .collect();
+    format!("<ul class=\"notes\">{items}</ul>")
+}
+
+fn ledger(summary: &Summary) -> String {
+    if summary.ledger.is_empty() {
+        return String::new();
+    }
+    let mut rows = String::from(
+        "<tr><th>owner</th><th class=\"num\">bytes per connection</th><th class=\"num\">95 % interval</th></tr>",
+    );
+    for line in &summary.ledger {
+        row(
+            &mut rows,
+            &[
+                (&line.what, ""),
+                (&format!("{:.1}", line.bytes_per_connection), "num"),
+                (&format!("{:.1} to {:.1}", line.low, line.high), "num"),
+            ],
+        );
+    }
+    section("", "Byte ledger", &rows)
+}
+
+fn thresholds(summary: &Summary) -> String {
+    if summary.verdict.thresholds.is_empty() {
+        return String::new();
+    }
+    let mut rows = String::from(
+        "<tr><th>fails if</th><th class=\"num\">measured</th><th class=\"num\"></th></tr>",
+    );
+    for judged in &summary.verdict.thresholds {
+        let observed = judged
+            .observed
+            .map_or_else(|| "not measured".into(), crate::units::significant);
+        let (word, class) = if judged.passed {
+            ("held", "num pass")
+        } else {
+            ("crossed", "num failed")
+        };
+        row(
+            &mut rows,
+            &[(&judged.fail_if, "path"), (&observed, "num"), (word, class)],
+        );
+    }
+    section("", "Thresholds", &rows)
+}
+
+fn latency(summary: &Summary) -> String {
+    if summary.latency_ms.response.count + summary.latency_ms.service.count == 0 {
+        return String::new();
+    }
+    let heads = ["median", "p90", "p99", "p99.9", "max", "samples"];
+    let mut rows = String::from("<tr><th>latency</th>");
+    heads.iter().for_each(|head| {
+        write!(rows, "<th class=\"num\">{head}</th>").expect("a String takes whatever is written")
+    });
+    rows += "</tr>";
+    latency_rows(&mut rows, "", &summary.latency_ms);
+    if summary.cohorts.len() > 1 {
+        for (name, cohort) in &summary.cohorts {
+            latency_rows(&mut rows, name, &cohort.latency_ms);
+        }
+    }
+    section("", "Latency", &rows)
+}
+
+fn latency_rows(rows: &mut String, cohort: &str, latency: &Latency) {
+    for (name, quantiles) in [
+        ("response", &latency.response),
+        ("service", &latency.service),
+        ("lateness", &latency.lateness),
+    ] {
+        if quantiles.count > 0 {
+            let Quantiles {
+                count,
+                p50,
+                p90,
+                p99,
+                p999,
+                max,
+                ..
+            } = *quantiles;
+            let cells = [p50, p90, p99, p999, max].map(millis);
+            let mut all = vec![(format!("{cohort} {name}"), "")];
+            all.extend(cells.into_iter().map(|cell| (cell, "num")));
+            all.push((thousands(count), "num"));
+            let all: Vec<(&str, &str)> = all
+                .iter()
+                .map(|(text, class)| (text.as_str(), *class))
+                .collect();
+            row(rows, &all);
+        }
+    }
+}
+
+fn failures(summary: &Summary) -> String {
+    let all = summary
+        .connections
+        .failed
+        .iter()
+        .chain(&summary.messages.error_classes)
+        .filter(|(_, count)| **count > 0);
+    let mut rows = String::new();
+    for (class, count) in all {
+        row(
+            &mut rows,
+            &[
+                (class, "path"),
+                (&thousands(*count), "num"),
+                (hint_for(class), ""),
+            ],
+        );
+    }
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = "<tr><th>class</th><th class=\"num\">count</th><th>where to look</th></tr>";
+    section("", "Failures", &format!("{head}{rows}"))
+}
+
+fn environment(bundle: &Bundle) -> String {
+    let environment = &bundle.environment;
+    let mut about = String::new();
+    for (name, value) in [
+        ("command", environment.command.join(" ")),
+        ("host", environment.host.clone()),
+        ("kernel", environment.kernel.clone()),
+        (
+            "processor",
+            format!("{} x {}", environment.cpu_count, environment.cpu),
+        ),
+        (
+            "memory",
+            crate::units::bytes(environment.memory_bytes as f64),
+        ),
+        ("boot", environment.boot.clone()),
+    ] {
+        row(&mut about, &[(name, ""), (&value, "path")]);
+    }
+    for (role, hash) in &environment.binaries {
+        row(
+            &mut about,
+            &[(&format!("{role} binary, SHA-1"), ""), (hash, "path")],
+        );
+    }
+    for (name, value) in &environment.limits {
+        row(&mut about, &[(name, ""), (value, "path")]);
+    }
+    let mut settings = String::new();
+    for (name, value) in &environment.sysctls {
+        row(&mut settings, &[(name, "path"), (value, "path num")]);
+    }
+    format!(
+        "<details><summary>Environment</summary><div class=\"two\"><table>{about}</table><table>{settings}</table></div></details>"
+    )
+}
+
+pub(super) fn section(class: &str, title: &str, rows: &str) -> String {
+    format!(
+        "<section class=\"card {class}\"><h2>{}</h2><table>{rows}</table></section>",
+        escape(title)
+    )
+}
+
+pub(super) fn row(rows: &mut String, cells: &[(&str, &str)]) {
+    rows.push_str("<tr>");
+    for (text, class) in cells {
+        write!(rows, "<td class=\"{class}\">{}</td>", escape(text))
+            .expect("a String takes whatever is written");
+    }
+    rows.push_str("</tr>");
+}
