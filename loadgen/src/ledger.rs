@@ -19,7 +19,7 @@ pub fn lines(points: &[Point]) -> Vec<LedgerLine> {
 pub fn bytes_per_connection(points: &[Point], quantity: impl Fn(&Point) -> u64) -> Option<Line> {
     let pairs: Vec<(f64, f64)> = ramp_of(points)
         .iter()
-        .map(|point| (point.traffic.upgraded as f64, quantity(point) as f64))
+        .map(|point| (point.traffic.connected as f64, quantity(point) as f64))
         .collect();
     Line::fit(&pairs)
 }
@@ -28,19 +28,19 @@ pub fn bytes_per_connection(points: &[Point], quantity: impl Fn(&Point) -> u64) 
 fn ramp_of(points: &[Point]) -> &[Point] {
     let most = points
         .iter()
-        .map(|point| point.traffic.upgraded)
+        .map(|point| point.traffic.connected)
         .max()
         .unwrap_or_default();
     let end = points
         .iter()
-        .position(|point| point.traffic.upgraded * 1000 >= most * 995);
+        .position(|point| point.traffic.connected * 1000 >= most * 995);
     &points[..end.map_or(0, |end| end + 1)]
 }
 
 fn line(row: &Row, ramp: &[Point]) -> Option<LedgerLine> {
     let pairs: Vec<(f64, f64)> = ramp
         .iter()
-        .map(|point| (point.traffic.upgraded as f64, (row.quantity)(point) as f64))
+        .map(|point| (point.traffic.connected as f64, (row.quantity)(point) as f64))
         .collect();
     let line = Line::fit(&pairs).filter(|line| line.slope.abs() >= 0.5)?;
     let (low, high) = line.interval();
@@ -114,14 +114,14 @@ mod tests {
     use super::*;
 
     fn ramp(connections: impl Iterator<Item = u64>) -> Vec<Point> {
-        let point = |(second, upgraded): (usize, u64)| {
+        let point = |(second, connected): (usize, u64)| {
             let mut point = Point {
                 at_s: second as f64,
                 ..Point::default()
             };
-            point.traffic.upgraded = upgraded;
-            point.system.server.rss_bytes = 5_000_000 + upgraded * 64;
-            point.system.kernel.slab.tcp_bytes = 400_000 + upgraded * 2 * 2368;
+            point.traffic.connected = connected;
+            point.system.server.rss_bytes = 5_000_000 + connected * 64;
+            point.system.kernel.slab.tcp_bytes = 400_000 + connected * 2 * 2368;
             point
         };
         connections.enumerate().map(point).collect()

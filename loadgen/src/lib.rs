@@ -4,13 +4,16 @@
 //! the text of `/proc` are arguments, so that a whole run can be invented and its report judged
 //! (`synthetic`). Sockets and clocks belong to the engine alone.
 
+pub mod backoff;
 pub mod bootstrap;
+pub mod cli;
 pub mod collect;
 pub mod diff;
 pub mod environment;
 pub mod failures;
 pub mod histograms;
 pub mod ledger;
+pub mod merge;
 pub mod plan;
 pub mod pool;
 pub mod ports;
@@ -18,6 +21,9 @@ pub mod random;
 pub mod regression;
 pub mod report;
 pub mod sample;
+pub mod scenario;
+pub mod schedule;
+pub mod sequence;
 pub mod series;
 pub mod summary;
 pub mod synthetic;

@@ -113,12 +113,7 @@ fn chart_cards(bundle: &Bundle) -> String {
         "Every sample, second by second. What percentiles hide: pauses, second humps, drift.",
         charts::heatmap::draw(&response, &charts::limited_seconds(points)),
     );
-    html += &card(
-        "",
-        "What one connection costs",
-        "Slope over the ramp, so the empty process is not charged. Kernel lines count every end on this machine.",
-        charts::cost::draw(&bundle.summary.ledger),
-    );
+    html += &tables::cost(&bundle.summary);
     html += &card(
         "",
         "Memory over time",

@@ -11,12 +11,11 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    /// From 0 to a round number above `most`.
+    /// From 0 to a little above `most`; rounding up to the next tick would waste a third of the frame.
     pub(super) fn from_zero(most: f64) -> Self {
-        let step = step_for(most.max(1e-9), 4.0);
         Self::Linear {
             low: 0.0,
-            high: (most.max(1e-9) / step).ceil() * step,
+            high: most.max(1e-9) * 1.05,
         }
     }
 
@@ -53,7 +52,10 @@ impl Scale {
                     .collect()
             }
             Self::Log { low, high } => {
-                let (first, last) = (low.log10().round() as i32, high.log10().round() as i32);
+                let (first, last) = (
+                    (low.log10() - 1e-9).ceil() as i32,
+                    (high.log10() + 1e-9).floor() as i32,
+                );
                 (first..=last).map(|n| 10f64.powi(n)).collect()
             }
         }
@@ -129,11 +131,26 @@ impl Frame {
             "axis",
             1.0,
         );
-        for tick in self.x.ticks(8.0) {
+        let Scale::Linear { high: end_s, .. } = self.x else {
+            return;
+        };
+        let step_s = TIME_STEPS_S
+            .into_iter()
+            .find(|step| end_s / step <= 9.0)
+            .unwrap_or(end_s / 9.0);
+        for n in 0..=(end_s / step_s + 1e-9) as u32 {
+            let tick_s = f64::from(n) * step_s;
+            let x = self.x_at(tick_s);
+            // The last label would stick out of the drawing.
+            let anchor = if n > 0 && x > self.left + self.width - 12.0 {
+                Anchor::End
+            } else {
+                Anchor::Middle
+            };
             svg.text(
-                (self.x_at(tick), self.bottom() + 20.0),
-                &clock(tick),
-                &TextStyle::axis(Anchor::Middle),
+                (x, self.bottom() + 20.0),
+                &clock(tick_s),
+                &TextStyle::axis(anchor),
             );
         }
     }
@@ -152,13 +169,17 @@ impl Frame {
     }
 }
 
-/// Seconds on an axis: `45s`, `2:30`, `1:05:00`.
+/// Seconds as a clock: `0:45`, `2:30`, `1:05:00`; fractions only where there are some.
 pub(super) fn clock(seconds: f64) -> String {
-    let whole = seconds.round() as i64;
+    let whole = seconds.floor() as i64;
+    let fraction = ((seconds - seconds.floor()) * 10.0).round() as i64;
+    let tail = if fraction > 0 {
+        format!(".{}", fraction.min(9))
+    } else {
+        String::new()
+    };
     match whole {
-        0..=119 if (seconds - whole as f64).abs() > 0.01 => format!("{seconds:.1}s"),
-        0..=119 => format!("{whole}s"),
-        120..=3599 => format!("{}:{:02}", whole / 60, whole % 60),
+        0..=3599 => format!("{}:{:02}{tail}", whole / 60, whole % 60),
         _ => format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60),
     }
 }
@@ -204,6 +225,12 @@ pub(super) fn thin(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     kept
 }
 
+/// Distances between the labels of a time axis that a clock has too.
+const TIME_STEPS_S: [f64; 16] = [
+    0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0,
+    21_600.0, 86_400.0,
+];
+
 /// 1, 2 or 5 times a power of ten, so that about that many steps fill the range.
 fn step_for(range: f64, about: f64) -> f64 {
     let raw = range / about;
@@ -225,8 +252,8 @@ mod tests {
     fn ticks_are_round_and_inside() {
         for (most, expected) in [
             (100_000.0, vec![0.0, 50_000.0, 100_000.0]),
-            (7.0, vec![0.0, 2.0, 4.0, 6.0, 8.0]),
-            (0.9, vec![0.0, 0.5, 1.0]),
+            (7.0, vec![0.0, 2.0, 4.0, 6.0]),
+            (0.9, vec![0.0, 0.5]),
         ] {
             assert_eq!(Scale::from_zero(most).ticks(4.0), expected, "{most}");
         }
@@ -277,9 +304,9 @@ mod tests {
             assert_eq!(latency_tick(ms), text);
         }
         for (seconds, text) in [
-            (0.0, "0s"),
-            (2.5, "2.5s"),
-            (90.0, "90s"),
+            (0.0, "0:00"),
+            (2.5, "0:02.5"),
+            (90.0, "1:30"),
             (150.0, "2:30"),
             (3900.0, "1:05:00"),
         ] {

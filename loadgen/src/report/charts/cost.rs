@@ -1,12 +1,11 @@
 //! What one connection costs, as one bar: the ledger in a glance.
 
 use super::super::svg::{Anchor, Svg, TextStyle};
-use super::Chart;
 use crate::summary::LedgerLine;
 use crate::units::thousands;
 
 /// Draws the bar; lines below one byte are left to the table.
-pub(in super::super) fn draw(ledger: &[LedgerLine]) -> Option<Chart> {
+pub(in super::super) fn draw(ledger: &[LedgerLine]) -> Option<String> {
     // Charged pages overlap with packets: they are a limit's account, not memory of their own.
     let lines: Vec<&LedgerLine> = ledger
         .iter()
@@ -29,10 +28,9 @@ pub(in super::super) fn draw(ledger: &[LedgerLine]) -> Option<Chart> {
         &TextStyle::axis(Anchor::End),
     );
     let mut left = 0.0;
-    let mut legend = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
+    for line in lines {
         let share = line.bytes_per_connection / total;
-        let colour = colour_of(&line.what, at);
+        let colour = colour_of(&line.what);
         let bar = (share * width - 2.0).max(1.5);
         svg.rect((left, 36.0), (bar, 34.0), colour, 0.9);
         if bar > 46.0 {
@@ -48,26 +46,21 @@ pub(in super::super) fn draw(ledger: &[LedgerLine]) -> Option<Chart> {
                 &style,
             );
         }
-        legend.push((
-            colour,
-            format!(
-                "{} {} B",
-                line.what,
-                thousands(line.bytes_per_connection.round() as u64)
-            ),
-        ));
         left += share * width;
     }
-    Some(Chart {
-        svg: svg.finish(width, height, "Bytes of one connection"),
-        legend,
-    })
+    Some(svg.finish(width, height, "Bytes of one connection"))
 }
 
-fn colour_of(what: &str, at: usize) -> &'static str {
-    match what.split_once(':').map(|(owner, _)| owner) {
-        Some("server") => "teal",
-        Some("generator") => "violet",
-        _ => ["blue", "sky", "amber", "rose", "slate"][at % 5],
+/// The colour of an owner, in the bar and in the table under it.
+pub(in super::super) fn colour_of(what: &str) -> &'static str {
+    match what.split_once(": ") {
+        Some(("server", _)) => "teal",
+        Some(("generator", _)) => "violet",
+        Some((_, "TCP sockets")) => "blue",
+        Some((_, "socket inodes")) => "sky",
+        Some((_, "dentries")) => "slate",
+        Some((_, "files")) => "rose",
+        Some((_, "epoll items")) => "amber",
+        _ => "faint",
     }
 }

@@ -53,7 +53,7 @@ pub(in super::super) fn draw(points: &[Point]) -> Option<Chart> {
             low: 0.0,
             high: end_s(points),
         },
-        Scale::from_zero(most * 1.05),
+        Scale::from_zero(most),
     );
     let mut svg = Svg::default();
     frame.draw_y(&mut svg, |cores| format!("{} %", (cores * 100.0).round()));

@@ -34,9 +34,11 @@ pub(in super::super) fn draw(points: &[Point]) -> Option<Chart> {
         low: 0.0,
         high: end_s(points),
     };
-    let frame = Frame::new(HALF, x, binary_scale(most));
+    // In units of 1024, or the lines would stand at 4.7 GiB.
+    let (unit_bytes, unit) = unit_of(most);
+    let frame = Frame::new(HALF, x, Scale::from_zero(most / unit_bytes));
     let mut svg = Svg::default();
-    frame.draw_y(&mut svg, short_bytes);
+    frame.draw_y(&mut svg, |value| format!("{value} {unit}"));
     frame.draw_time(&mut svg);
     let drawn: Vec<&Point> = every(points, POINTS_DRAWN).collect();
     let mut lower = vec![0.0; drawn.len()];
@@ -50,7 +52,7 @@ pub(in super::super) fn draw(points: &[Point]) -> Option<Chart> {
             drawn
                 .iter()
                 .zip(heights)
-                .map(|(point, &y)| frame.at(point.at_s, y))
+                .map(|(point, &y)| frame.at(point.at_s, y / unit_bytes))
                 .collect::<Vec<_>>()
         };
         svg.area(&line(&upper), &line(&lower), layer.colour, 0.75);
@@ -94,20 +96,17 @@ fn grown(layer: &Layer, first: &Point, point: &Point) -> f64 {
     (layer.quantity)(point).saturating_sub(base) as f64
 }
 
-/// Round in powers of two: 0.5 GiB, 256 MiB.
-fn binary_scale(most: f64) -> Scale {
-    let unit = 1024f64.powf((most.max(1.0).ln() / 1024f64.ln()).floor());
-    match Scale::from_zero(most / unit) {
-        Scale::Linear { low, high } => Scale::Linear {
-            low: low * unit,
-            high: high * unit,
-        },
-        log @ Scale::Log { .. } => log,
-    }
-}
-
-fn short_bytes(value: f64) -> String {
-    bytes(value).replace(".0 ", " ")
+/// The largest unit that leaves a number of at least 1.
+fn unit_of(most: f64) -> (f64, &'static str) {
+    const UNITS: [(f64, &str); 3] = [
+        (1_073_741_824.0, "GiB"),
+        (1_048_576.0, "MiB"),
+        (1024.0, "KiB"),
+    ];
+    UNITS
+        .into_iter()
+        .find(|(size, _)| most >= *size)
+        .unwrap_or((1.0, "B"))
 }
 
 const LAYERS: &[Layer] = &[

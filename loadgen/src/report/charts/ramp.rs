@@ -17,7 +17,7 @@ pub(in super::super) fn draw(points: &[Point], size: (f64, f64)) -> Option<Chart
         low: 0.0,
         high: end_s(points),
     };
-    let frame = Frame::new(size, x, Scale::from_zero(most as f64 * 1.02));
+    let frame = Frame::new(size, x, Scale::from_zero(most as f64));
     let mut svg = Svg::default();
     frame.draw_y(&mut svg, compact);
     frame.draw_limited(&mut svg, &limited_seconds(points));

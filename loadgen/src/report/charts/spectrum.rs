@@ -24,7 +24,7 @@ pub(in super::super) fn draw(curves: &[Curve<'_>]) -> Option<Chart> {
         .collect();
     let longest = curves.iter().map(|curve| curve.histogram.len()).max()?;
     // Beyond one sample there is nothing to know: the axis ends where the samples do.
-    let decades = (longest as f64).log10().ceil().clamp(2.0, 7.0);
+    let decades = (longest as f64).log10().clamp(2.0, 6.5);
     let least = curves
         .iter()
         .map(|curve| curve.histogram.min_nz().min(curve.histogram.max()))

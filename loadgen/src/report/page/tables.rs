@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::bundle::Bundle;
+use super::super::charts::cost;
 use super::super::svg::escape;
 use crate::failures::hint_for;
 use crate::summary::{Latency, Quantiles, Summary};
@@ -11,11 +12,7 @@ use crate::units::{millis, thousands};
 /// Everything in rows.
 pub(super) fn render(bundle: &Bundle) -> String {
     let summary = &bundle.summary;
-    ledger(summary)
-        + &thresholds(summary)
-        + &latency(summary)
-        + &failures(summary)
-        + &environment(bundle)
+    latency(summary) + &thresholds(summary) + &failures(summary) + &environment(bundle)
 }
 
 /// Things that make the numbers weaker than they look.
@@ -32,24 +29,30 @@ pub(super) fn warnings(summary: &Summary) -> String {
     format!("<ul class=\"notes\">{items}</ul>")
 }
 
-fn ledger(summary: &Summary) -> String {
-    if summary.ledger.is_empty() {
+/// The byte ledger: a bar and the lines it is made of.
+pub(super) fn cost(summary: &Summary) -> String {
+    let Some(bar) = cost::draw(&summary.ledger) else {
         return String::new();
-    }
+    };
     let mut rows = String::from(
         "<tr><th>owner</th><th class=\"num\">bytes per connection</th><th class=\"num\">95 % interval</th></tr>",
     );
     for line in &summary.ledger {
-        row(
-            &mut rows,
-            &[
-                (&line.what, ""),
-                (&format!("{:.1}", line.bytes_per_connection), "num"),
-                (&format!("{:.1} to {:.1}", line.low, line.high), "num"),
-            ],
-        );
+        let colour = cost::colour_of(&line.what);
+        write!(
+            rows,
+            "<tr><td><i class=\"dot\" style=\"background:var(--{colour})\"></i>{}</td><td class=\"num\">{:.1}</td><td class=\"num\">{:.1} to {:.1}</td></tr>",
+            escape(&line.what),
+            line.bytes_per_connection,
+            line.low,
+            line.high
+        )
+        .expect("a String takes whatever is written");
     }
-    section("", "Byte ledger", &rows)
+    let text = "Slope over the ramp, so that the empty process is not charged. Kernel lines count every end on this machine.";
+    format!(
+        "<section class=\"card\"><h2>What one connection costs</h2><p>{text}</p>{bar}<table>{rows}</table></section>"
+    )
 }
 
 fn thresholds(summary: &Summary) -> String {

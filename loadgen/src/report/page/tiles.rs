@@ -15,7 +15,7 @@ pub(super) fn render(summary: &Summary) -> String {
         &mut html,
         &thousands(connections.proven_alive),
         "",
-        "connections proven alive",
+        "proven alive",
         &asked,
     );
     let ramp = format!("{} per listener", thousands(connections.per_listener));
@@ -23,7 +23,7 @@ pub(super) fn render(summary: &Summary) -> String {
         &mut html,
         &thousands(summary.rates.connects_per_s.round() as u64),
         "/s",
-        "connects during the ramp",
+        "connect rate",
         &ramp,
     );
     if latency.count > 0 {
@@ -40,7 +40,7 @@ pub(super) fn render(summary: &Summary) -> String {
             thousands(summary.messages.lost),
             thousands(summary.messages.errors)
         );
-        tile(&mut html, &rate, "/s", "messages answered", &wrong);
+        tile(&mut html, &rate, "/s", "answered", &wrong);
     }
     if let Some(server) = &summary.server {
         let value = format!("{:.0}", server.rss_bytes_per_connection);
@@ -50,13 +50,7 @@ pub(super) fn render(summary: &Summary) -> String {
         } else {
             String::new()
         };
-        tile(
-            &mut html,
-            &value,
-            "B",
-            "server memory per connection",
-            &beside,
-        );
+        tile(&mut html, &value, "B", "server, per connection", &beside);
         let cpu = server.cpu_user_s + server.cpu_system_s;
         let share = cpu / summary.duration_s.max(1e-3) * 100.0;
         let beside = format!("{:.1} us per message", server.cpu_us_per_message);

@@ -1,0 +1,241 @@
+//! Whole bundles of invented runs: written, read, drawn, compared, merged.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use loadgen::diff::Comparison;
+use loadgen::histograms::Series;
+use loadgen::merge::{MergeError, merge};
+use loadgen::report::bundle::Bundle;
+use loadgen::report::comparison_page;
+use loadgen::summary::{Outcome, Summary};
+use loadgen::synthetic::{Invention, write};
+use loadgen::thresholds::Threshold;
+
+/// A directory that is gone when the test is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("loadgen-test-{}-{name}", std::process::id()));
+        fs::remove_dir_all(&dir).ok();
+        Self(dir)
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Twenty quiet seconds.
+fn short(seed: u64, added_ms: f64) -> Invention {
+    Invention {
+        connections: 10_000,
+        ramp_per_s: 2000,
+        seconds: 20,
+        rate_per_s: 3000,
+        added_ms,
+        frozen_at_s: None,
+        late_at_s: None,
+        seed,
+        ..Invention::default()
+    }
+}
+
+fn bundle(dir: &Path, invention: &Invention) -> Bundle {
+    write(dir, invention).expect("a scratch directory is writable");
+    Bundle::read(dir).expect("what was written is read")
+}
+
+#[test]
+fn a_bundle_holds_everything_and_is_read_back() {
+    let scratch = Scratch::new("whole");
+    let invention = Invention {
+        frozen_at_s: Some(15),
+        late_at_s: Some(18),
+        thresholds: vec![
+            Threshold::parse("p50>50ms").unwrap(),
+            Threshold::parse("max>500ms").unwrap(),
+        ],
+        ..short(1, 0.0)
+    };
+    let summary = write(&scratch.at("a"), &invention).unwrap();
+    let bundle = Bundle::read(&scratch.at("a")).unwrap();
+    assert_eq!(bundle.summary, summary);
+    assert_eq!((bundle.points.len(), bundle.tags.len()), (20, 1));
+    assert_eq!(
+        bundle.total(Series::Response).len(),
+        summary.latency_ms.response.count
+    );
+    assert_eq!(
+        summary.verdict.outcome,
+        Outcome::Fail,
+        "a second's freeze crosses max>500ms"
+    );
+    assert_eq!(summary.generator.limited_s, 1);
+    let server = summary.server.unwrap();
+    assert!(
+        (server.rss_bytes_per_connection - 66.0).abs() < 4.0,
+        "{server:?}"
+    );
+    assert!(
+        write(&scratch.at("a"), &invention).is_err(),
+        "a report is never overwritten"
+    );
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside_and_trusts_no_text() {
+    let scratch = Scratch::new("page");
+    write(&scratch.at("a"), &short(1, 0.0)).unwrap();
+    let hostile = "</script><script>alert(1)</script><img src=x onerror=alert(2)>";
+    let mut summary =
+        Summary::parse(&fs::read_to_string(scratch.at("a").join("summary.json")).unwrap()).unwrap();
+    summary.scenario = hostile.into();
+    summary.verdict.warnings.push(hostile.into());
+    summary.connections.failed.insert(hostile.into(), 5);
+    fs::write(scratch.at("a").join("summary.json"), summary.to_json()).unwrap();
+    loadgen::report::draw(&scratch.at("a")).unwrap();
+    let html = fs::read_to_string(scratch.at("a").join("report.html")).unwrap();
+    assert!(!html.contains("<img") && !html.contains("<script>alert"));
+    let outside = html.replace("http://www.w3.org/2000/svg", "");
+    assert!(
+        !outside.contains("http://")
+            && !outside.contains("https://")
+            && !outside.contains("@import")
+    );
+    assert_eq!(html.matches("<svg ").count(), 7, "every chart is drawn");
+    assert!(html.contains("SYNTHETIC"));
+    assert!(!html.contains("NaN") && !html.contains("inf\""));
+    let png = fs::read(scratch.at("a").join("headline.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n") && png.len() > 10_000);
+}
+
+#[test]
+fn equal_runs_show_no_difference_and_two_milliseconds_do() {
+    let scratch = Scratch::new("diff");
+    let a = bundle(&scratch.at("a"), &short(1, 0.0));
+    let same = bundle(&scratch.at("same"), &short(2, 0.0));
+    let slower = bundle(&scratch.at("slower"), &short(3, 2.0));
+    let comparison = Comparison::new(&a, &same, 7);
+    assert_eq!(comparison.verdict(), "no difference", "{comparison}");
+    assert!(comparison.environment.is_empty());
+    let comparison = Comparison::new(&a, &slower, 7);
+    assert!(comparison.verdict().starts_with("p50 +2.0"), "{comparison}");
+    let page = comparison_page(&comparison, &a, &slower);
+    assert!(page.contains("p50 +2.0") && page.contains("nothing differs around the runs"));
+}
+
+#[test]
+fn the_environment_comes_before_the_numbers() {
+    let scratch = Scratch::new("environment");
+    let a = bundle(&scratch.at("a"), &short(1, 0.0));
+    let mut b = bundle(&scratch.at("b"), &short(1, 2.0));
+    b.environment.kernel = "5.4.0".into();
+    b.summary.target = "ws://elsewhere/".into();
+    let text = Comparison::new(&a, &b, 7).to_string();
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    assert!(
+        at("target") < at("kernel")
+            && at("kernel") < at("response p50")
+            && at("response p50") < at("verdict")
+    );
+}
+
+#[test]
+fn merging_adds_histograms_and_books() {
+    let scratch = Scratch::new("merge");
+    let dirs = [scratch.at("a"), scratch.at("b")];
+    let a = bundle(&dirs[0], &short(1, 0.0));
+    let b = bundle(
+        &dirs[1],
+        &Invention {
+            seconds: 23,
+            ..short(2, 5.0)
+        },
+    );
+    let summary = merge(&dirs, &scratch.at("both")).unwrap();
+    let both = Bundle::read(&scratch.at("both")).unwrap();
+    let mut expected = a.total(Series::Response);
+    expected.add(b.total(Series::Response)).unwrap();
+    assert!(
+        both.total(Series::Response)
+            .iter_recorded()
+            .eq(expected.iter_recorded())
+    );
+    assert_eq!(
+        summary.messages.sent,
+        a.summary.messages.sent + b.summary.messages.sent
+    );
+    assert_eq!(summary.connections.proven_alive, 20_000);
+    assert!(summary.imbalances().is_empty());
+    assert_eq!((both.points.len(), both.summary.merged_from.len()), (23, 2));
+    assert!(scratch.at("both").join("report.html").exists());
+    assert!(matches!(
+        merge(&dirs[..1], &scratch.at("none")),
+        Err(MergeError::TooFew)
+    ));
+    assert!(matches!(
+        merge(&dirs, &scratch.at("both")),
+        Err(MergeError::Io(_))
+    ));
+}
+
+/// The reader from PyPI must see what we wrote: counts and percentiles, second by second. Skipped where the
+/// package is not installed.
+#[test]
+fn another_reader_agrees_about_the_logs() {
+    const READER: &str = "
+import sys
+from hdrh.log import HistogramLogReader
+from hdrh.histogram import HdrHistogram
+total = HdrHistogram(1000, 3600000000000, 3)
+reader = HistogramLogReader(sys.argv[1], total)
+intervals = 0
+while True:
+    histogram = reader.get_next_interval_histogram()
+    if histogram is None: break
+    total.add(histogram); intervals += 1
+print(intervals, total.get_total_count(), total.get_value_at_percentile(50), total.get_value_at_percentile(90))
+";
+    let probe = Command::new("python3").args(["-c", "import hdrh"]).output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        eprintln!("skipped: no python3 with hdrhistogram here");
+        return;
+    }
+    let scratch = Scratch::new("python");
+    let bundle = bundle(&scratch.at("a"), &short(1, 0.0));
+    let log = scratch.at("a").join("echo.response.hlog");
+    let output = Command::new("python3")
+        .args(["-c", READER])
+        .arg(&log)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers: Vec<f64> = text
+        .split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect();
+    assert_eq!(
+        numbers.len(),
+        4,
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let ours = bundle.total(Series::Response);
+    assert_eq!((numbers[0] as usize, numbers[1] as u64), (20, ours.len()));
+    for (theirs, quantile) in [(numbers[2], 0.5), (numbers[3], 0.90)] {
+        let ours = ours.value_at_quantile(quantile) as f64;
+        assert!(
+            (theirs - ours).abs() <= ours * 0.002,
+            "{quantile}: {theirs} against {ours}"
+        );
+    }
+}
