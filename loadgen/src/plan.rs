@@ -305,6 +305,9 @@ fn notes(request: &PlanRequest, host: &Host, pool: &SourcePool, plan: &Plan) -> 
     if request.sources.is_none() && !request.target_is_here {
         notes.push("no --source: one address, so one port range for all connections".into());
     }
+    if host.conntrack_max.is_some() && !host.tracks_connections() {
+        notes.push("conntrack is loaded and tracks nothing now; a firewall rule can change that, then nf_conntrack_max counts".into());
+    }
     if request.ramp_per_s == 0 {
         notes.push("no ramp rate: backlogs are planned for 10,000 connects/s".into());
     }

@@ -99,10 +99,13 @@ pub fn plan_of(options: &RunOptions, seed: u64) -> anyhow::Result<Plan> {
 /// One thread per core, and more when each may hold only so many descriptors: every thread has a table of
 /// its own.
 fn threads_for(connections: u64, cores: u64, host: &Host) -> u64 {
-    let per_thread = host
+    // The same margin as the plan's `nofile` line, or `auto` would fall short of its own advice.
+    let per_thread = (host
         .nofile_hard
-        .unwrap_or(u64::MAX)
-        .saturating_sub(64)
+        .unwrap_or(u64::MAX / 16)
+        .saturating_sub(1000)
+        * 10
+        / 11)
         .max(1);
     cores.max(connections.div_ceil(per_thread)).min(1024)
 }

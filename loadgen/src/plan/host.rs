@@ -95,6 +95,13 @@ impl Host {
         }
     }
 
+    /// Whether conntrack is loaded *and* at work: the module alone, without a rule that uses it, tracks
+    /// nothing and limits nothing.
+    #[must_use]
+    pub fn tracks_connections(&self) -> bool {
+        self.conntrack_max.is_some() && self.conntrack_count != Some(0)
+    }
+
     /// Memory that connections can take: free, or in a page cache that can go.
     #[must_use]
     pub fn memory_usable_bytes(&self) -> Option<u64> {

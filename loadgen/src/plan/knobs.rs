@@ -83,7 +83,7 @@ fn descriptors(request: &PlanRequest, host: &Host) -> Vec<Knob> {
             "epoll_ctl says ENOSPC; counted per user, both ends if they are one",
         ),
     ];
-    if host.conntrack_max.is_some() {
+    if host.tracks_connections() {
         knobs.push(knob(
             "net.netfilter.nf_conntrack_max",
             Side::Both,

@@ -178,6 +178,26 @@ fn the_first_wall_is_the_lowest_limit() {
 }
 
 #[test]
+fn a_conntrack_that_tracks_nothing_is_no_wall() {
+    let host = Host {
+        conntrack_max: Some(262_144),
+        conntrack_count: Some(0),
+        ..Host::default()
+    };
+    let plan = plan(&request(1_000_000, "127.0.0.1:9000", None), &host);
+    assert!(
+        plan.walls
+            .iter()
+            .all(|wall| !wall.name.contains("conntrack"))
+    );
+    assert!(
+        plan.notes
+            .iter()
+            .any(|note| note.contains("tracks nothing"))
+    );
+}
+
+#[test]
 fn knobs_are_never_lowered() {
     let host = Host {
         file_max: Some(u64::MAX / 2),

@@ -74,7 +74,7 @@ fn descriptor_walls(request: &PlanRequest, host: &Host) -> Vec<Wall> {
             cure: "raise it, or run server and generator as different users".into(),
         });
     }
-    if let Some(tracked) = host.conntrack_max {
+    if let Some(tracked) = host.conntrack_max.filter(|_| host.tracks_connections()) {
         walls.push(Wall {
             name: "connection tracking (nf_conntrack_max)",
             at_connections: tracked.saturating_sub(host.conntrack_count.unwrap_or_default()),
