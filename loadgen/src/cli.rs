@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 mod arguments;
 mod commands;
@@ -47,7 +48,14 @@ pub enum Command {
     /// Draw the pictures of a bundle again.
     Report(PathBuf),
     /// Write an invented bundle.
-    Demo(PathBuf),
+    Demo {
+        /// Where it goes.
+        dir: PathBuf,
+        /// Seed of the invention.
+        seed: u64,
+        /// Added to every answer, to have something for `diff` to find.
+        added: Duration,
+    },
     /// Print this text.
     Help(String),
 }
@@ -139,9 +147,13 @@ pub fn parse(words: &[String]) -> Result<Command, CliError> {
         Verb::Report => {
             Command::Report(arguments.paths::<1>("one bundle: loadgen report DIR")?[0].clone())
         }
-        Verb::Demo => {
-            Command::Demo(arguments.paths::<1>("a new directory: loadgen demo DIR")?[0].clone())
-        }
+        Verb::Demo => Command::Demo {
+            dir: arguments.paths::<1>("a new directory: loadgen demo DIR")?[0].clone(),
+            seed: arguments.seed()?.unwrap_or(1),
+            added: arguments
+                .quantity("--add", crate::units::parse_duration)?
+                .unwrap_or_default(),
+        },
     })
 }
 

@@ -23,6 +23,7 @@ pub mod report;
 pub mod sample;
 pub mod scenario;
 pub mod schedule;
+pub mod search;
 pub mod sequence;
 pub mod series;
 pub mod summary;

@@ -43,8 +43,16 @@ pub fn execute(command: Command) -> anyhow::Result<u8> {
             crate::report::draw(&dir)?;
             print(&format!("{}\n", dir.join("report.html").display()))
         }
-        Command::Demo(dir) => {
-            synthetic::write(&dir, &Invention::default())?;
+        Command::Demo { dir, seed, added } => {
+            let added_ms = added.as_secs_f64() * 1e3;
+            synthetic::write(
+                &dir,
+                &Invention {
+                    seed,
+                    added_ms,
+                    ..Invention::default()
+                },
+            )?;
             print(&format!("{}\n", dir.join("report.html").display()))
         }
         Command::Run(_) | Command::Search(_) => {

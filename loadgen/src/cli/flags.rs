@@ -251,7 +251,7 @@ pub(super) const FLAGS: &[Flag] = &[
     flag(
         "--seed",
         "N",
-        &[Verb::Run, Verb::Search, Verb::Plan, Verb::Diff],
+        &[Verb::Run, Verb::Search, Verb::Plan, Verb::Diff, Verb::Demo],
         "How",
         "of every random choice (default: drawn and reported)",
     ),
@@ -340,6 +340,13 @@ pub(super) const FLAGS: &[Flag] = &[
         &[Verb::Diff],
         "Output",
         "exit 1 when a difference is real",
+    ),
+    flag(
+        "--add",
+        "TIME",
+        &[Verb::Demo],
+        "Output",
+        "added to every answer, so that diff has something to find",
     ),
     flag(
         "--into",
