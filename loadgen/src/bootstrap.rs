@@ -170,7 +170,32 @@ pub fn differences(a: &Sampled, b: &Sampled, quantiles: &[f64], seed: u64) -> Ve
     quantiles.iter().zip(deltas).map(of).collect()
 }
 
+/// What can be said about a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// There is one.
+    Different,
+    /// There is none worth a word.
+    Same,
+    /// Too few samples, or an interval so wide that it would hide one.
+    Undecided,
+}
+
 impl Difference {
+    /// What can be said.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        // An interval wider than half the quantile itself hides a difference of that size.
+        let hidden_ms = (self.high_ms - self.low_ms) / 2.0;
+        if self.is_real() {
+            Finding::Different
+        } else if !self.supported || hidden_ms > FLOOR_MS.max(self.a_ms.min(self.b_ms) / 2.0) {
+            Finding::Undecided
+        } else {
+            Finding::Same
+        }
+    }
+
     /// Whether the difference is there *and* worth a word: the interval leaves out zero, and what it
     /// leaves is more than both the resolution of the histograms and what two runs of the same thing
     /// differ by on a machine that does anything else.
@@ -230,6 +255,7 @@ mod tests {
     fn equal_runs_do_not_differ() {
         for seed in 0..10 {
             let found = compare(&run(30, 0.0, seed), &run(30, 0.0, seed + 100));
+            assert_eq!(found[0].finding(), Finding::Same, "seed {seed}: {found:?}");
             assert!(
                 found.iter().all(|difference| !difference.is_real()),
                 "seed {seed}: {found:?}"
@@ -268,6 +294,10 @@ mod tests {
         assert!(
             !found[3].supported,
             "6 samples beyond p99.9 are an anecdote"
+        );
+        assert_eq!(
+            (found[0].finding(), found[3].finding()),
+            (Finding::Different, Finding::Undecided)
         );
     }
 

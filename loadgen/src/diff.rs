@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::bootstrap::{Difference, Method, Sampled, differences};
+use crate::bootstrap::{Difference, Finding, Method, Sampled, differences};
 use crate::histograms::Series;
 use crate::report::bundle::Bundle;
 use crate::units::{millis, thousands};
@@ -25,7 +25,7 @@ impl Comparison {
     /// Compares B to A.
     #[must_use]
     pub fn new(a: &Bundle, b: &Bundle, seed: u64) -> Self {
-        let sampled = |bundle: &Bundle| Sampled::new(&bundle.total_intervals(Series::Response));
+        let sampled = |bundle: &Bundle| Sampled::new(&bundle.judged_intervals(Series::Response));
         let quantiles = match (sampled(a), sampled(b)) {
             (a, b) if a.sample_count() > 0 && b.sample_count() > 0 => {
                 differences(&a, &b, &QUANTILES, seed)
@@ -73,10 +73,16 @@ impl Comparison {
                 )
             })
             .collect();
-        if real.is_empty() {
-            "no difference".into()
-        } else {
-            real.join(", ")
+        let decided = self
+            .quantiles
+            .iter()
+            .any(|difference| difference.finding() == Finding::Same);
+        match (real.is_empty(), decided) {
+            (false, _) => real.join(", "),
+            (true, true) => "no difference".into(),
+            (true, false) => {
+                "cannot tell: too few samples, or seconds too unlike each other".into()
+            }
         }
     }
 }
@@ -151,11 +157,7 @@ fn line_of(difference: &Difference) -> String {
         signed(difference.low_ms),
         signed(difference.high_ms)
     );
-    let word = match (difference.is_real(), difference.supported) {
-        (true, _) => "different",
-        (false, true) => "",
-        (false, false) => "too few samples",
-    };
+    let word = word_for(difference.finding());
     format!(
         "response {:<15}{:>16}{:>16}   {:>10}  [{interval}] {word}",
         name_of(difference.quantile),
@@ -163,6 +165,16 @@ fn line_of(difference: &Difference) -> String {
         millis(difference.b_ms),
         signed(difference.delta_ms)
     )
+}
+
+/// A finding in words.
+#[must_use]
+pub const fn word_for(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Different => "different",
+        Finding::Same => "no difference",
+        Finding::Undecided => "cannot tell",
+    }
 }
 
 /// `p99.9` for 0.999.

@@ -37,6 +37,8 @@ pub struct Invention {
     pub late_at_s: Option<u64>,
     /// Seed.
     pub seed: u64,
+    /// The command line that asked for it.
+    pub command: Vec<String>,
     /// Conditions.
     pub thresholds: Vec<Threshold>,
 }
@@ -52,6 +54,7 @@ impl Default for Invention {
             frozen_at_s: Some(74),
             late_at_s: Some(97),
             seed: 1,
+            command: vec!["loadgen".into(), "demo".into()],
             thresholds: Vec::new(),
         }
     }
@@ -59,8 +62,7 @@ impl Default for Invention {
 
 /// Writes an invented bundle.
 pub fn write(dir: &Path, invention: &Invention) -> io::Result<Summary> {
-    let command = ["loadgen", "demo"].map(str::to_owned).to_vec();
-    let environment = Environment::read(&ProcRoot::machine(), command, None);
+    let environment = Environment::read(&ProcRoot::machine(), invention.command.clone(), None);
     let bundle = BundleWriter::create(dir, &["echo".to_owned()], &environment, STARTED_UNIX_S)?;
     run(invention, Some(bundle))
 }

@@ -50,6 +50,7 @@ pub fn execute(command: Command) -> anyhow::Result<u8> {
                 &Invention {
                     seed,
                     added_ms,
+                    command: std::env::args().collect(),
                     ..Invention::default()
                 },
             )?;

@@ -179,6 +179,23 @@ impl Bundle {
         total
     }
 
+    /// The same without the seconds in which the generator was the limit: what comparisons are made of.
+    #[must_use]
+    pub fn judged_intervals(&self, series: Series) -> Vec<SparseInterval> {
+        let limited = |interval: &SparseInterval| {
+            let end_s = interval.start_s + interval.length_s;
+            let point = self
+                .points
+                .iter()
+                .find(|point| (point.at_s - end_s).abs() < 0.01);
+            point.is_some_and(|point| point.traffic.generator_limited > 0)
+        };
+        self.total_intervals(series)
+            .into_iter()
+            .filter(|interval| !limited(interval))
+            .collect()
+    }
+
     /// Tags whose cohort does not misbehave on purpose.
     pub fn healthy_tags(&self) -> impl Iterator<Item = &TagLog> {
         let misbehaves = |tag: &TagLog| {

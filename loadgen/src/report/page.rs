@@ -111,7 +111,11 @@ fn chart_cards(bundle: &Bundle) -> String {
         "wide",
         "Response latency over time",
         "Every sample, second by second. What percentiles hide: pauses, second humps, drift.",
-        charts::heatmap::draw(&response, &charts::limited_seconds(points)),
+        charts::heatmap::draw(
+            &response,
+            charts::heatmap::range_ms(response.iter()),
+            &charts::limited_seconds(points),
+        ),
     );
     html += &tables::cost(&bundle.summary);
     html += &card(

@@ -7,19 +7,24 @@ use super::{Chart, HOVERS, WIDE, every};
 use crate::histograms::SparseInterval;
 use crate::units::{millis, thousands};
 
-/// Draws the response latencies.
+/// The least and the largest latency.
+pub(in super::super) fn range_ms<'a>(
+    intervals: impl Iterator<Item = &'a SparseInterval>,
+) -> (f64, f64) {
+    let values = intervals
+        .flat_map(|interval| &interval.counts)
+        .map(|&(nanos, _)| nanos as f64 / 1e6);
+    values.fold((f64::INFINITY, 0.0), |(least, most), ms| {
+        (least.min(ms), most.max(ms))
+    })
+}
+
+/// Draws the response latencies on an axis that holds this range.
 pub(in super::super) fn draw(
     intervals: &[SparseInterval],
+    (least, most): (f64, f64),
     limited: &[(f64, f64)],
 ) -> Option<Chart> {
-    let values = || {
-        intervals
-            .iter()
-            .flat_map(|interval| &interval.counts)
-            .map(|&(nanos, _)| nanos as f64 / 1e6)
-    };
-    let least = values().fold(f64::INFINITY, f64::min);
-    let most = values().fold(0.0, f64::max);
     if most <= 0.0 {
         return None;
     }

@@ -3,25 +3,24 @@
 use super::super::bundle::Bundle;
 use super::super::charts::{self, spectrum::Curve};
 use super::super::svg::escape;
-use super::{card, document, tables, tiles};
-use crate::diff::{Comparison, name_of, signed};
+use super::{card, document, tables};
+use crate::bootstrap::Finding;
+use crate::diff::{Comparison, name_of, signed, word_for};
 use crate::histograms::Series;
 use crate::units::millis;
 
 /// Draws the comparison.
 pub(in super::super) fn render(comparison: &Comparison, a: &Bundle, b: &Bundle) -> String {
     let verdict = comparison.verdict();
-    let class = if comparison.real().next().is_some() {
-        "fail"
+    let (class, word) = if comparison.real().next().is_some() {
+        ("invalid", "DIFFERENT")
     } else {
-        ""
+        ("", "SAME")
     };
     let mut body = format!(
-        "<header><div><div class=\"eyebrow\">comparison of two runs</div><h1>{}</h1></div>\
-         <div class=\"side\"><button id=\"theme\" type=\"button\">light / dark</button><span class=\"verdict {class}\">{} / {}</span></div></header><div class=\"grid\">",
+        "<header><div><div class=\"eyebrow\">comparison of two runs: B to A, response time</div><h1>{}</h1></div>\
+         <div class=\"side\"><button id=\"theme\" type=\"button\">light / dark</button><span class=\"verdict {class}\">{word}</span></div></header><div class=\"grid\">",
         escape(&verdict),
-        tiles::outcome(a.summary.verdict.outcome),
-        tiles::outcome(b.summary.verdict.outcome)
     );
     body += &environment(comparison);
     body += &quantiles(comparison);
@@ -45,15 +44,17 @@ pub(in super::super) fn render(comparison: &Comparison, a: &Bundle, b: &Bundle) 
         "Both runs on the same axes.",
         charts::spectrum::draw(&curves),
     );
-    for (name, bundle) in [("A", a), ("B", b)] {
-        let intervals = bundle.total_intervals(Series::Response);
-        let limited = charts::limited_seconds(&bundle.points);
-        body += &card(
-            "wide",
-            &format!("{name}: response latency over time"),
-            &bundle.environment.command.join(" "),
-            charts::heatmap::draw(&intervals, &limited),
+    let intervals = [a, b].map(|bundle| bundle.total_intervals(Series::Response));
+    // One scale for both: two pictures with different axes compare nothing.
+    let range_ms = charts::heatmap::range_ms(intervals.iter().flatten());
+    for ((name, bundle), intervals) in [("A", a), ("B", b)].into_iter().zip(&intervals) {
+        let chart = charts::heatmap::draw(
+            intervals,
+            range_ms,
+            &charts::limited_seconds(&bundle.points),
         );
+        let title = format!("{name}: response latency over time");
+        body += &card("wide", &title, &bundle.environment.command.join(" "), chart);
     }
     document(&format!("diff: {verdict}"), &(body + "</div>"))
 }
@@ -77,10 +78,11 @@ fn quantiles(comparison: &Comparison) -> String {
         "<tr><th>response</th><th class=\"num\">A</th><th class=\"num\">B</th><th class=\"num\">difference</th><th class=\"num\">99 % interval</th><th></th></tr>",
     );
     for difference in &comparison.quantiles {
-        let (word, class) = match (difference.is_real(), difference.supported) {
-            (true, _) => ("different", "failed"),
-            (false, true) => ("no difference", "pass"),
-            (false, false) => ("too few samples", ""),
+        let finding = difference.finding();
+        let class = match finding {
+            Finding::Different => "failed",
+            Finding::Same => "pass",
+            Finding::Undecided => "",
         };
         let interval = format!(
             "{} to {}",
@@ -95,7 +97,7 @@ fn quantiles(comparison: &Comparison) -> String {
                 (&millis(difference.b_ms), "num"),
                 (&signed(difference.delta_ms), "num"),
                 (&interval, "num"),
-                (word, class),
+                (word_for(finding), class),
             ],
         );
     }

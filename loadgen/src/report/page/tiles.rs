@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::summary::{Outcome, Summary};
+use crate::summary::Summary;
 use crate::units::{millis, thousands};
 
 /// The row of large numbers.
@@ -83,15 +83,6 @@ pub(super) fn balance(summary: &Summary) -> String {
         thousands(messages.lost),
         thousands(messages.in_flight)
     )
-}
-
-/// Word for an outcome.
-pub(super) const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Fail => "FAIL",
-        Outcome::Invalid => "NO STATEMENT",
-    }
 }
 
 fn kernel_bytes(summary: &Summary) -> f64 {
