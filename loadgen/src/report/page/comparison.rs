@@ -12,10 +12,14 @@ use crate::units::millis;
 /// Draws the comparison.
 pub(in super::super) fn render(comparison: &Comparison, a: &Bundle, b: &Bundle) -> String {
     let verdict = comparison.verdict();
-    let (class, word) = if comparison.real().next().is_some() {
-        ("invalid", "DIFFERENT")
-    } else {
-        ("", "SAME")
+    let decided = comparison
+        .quantiles
+        .iter()
+        .any(|difference| difference.finding() == Finding::Same);
+    let (class, word) = match (comparison.real().next().is_some(), decided) {
+        (true, _) => ("invalid", "DIFFERENT"),
+        (false, true) => ("", "SAME"),
+        (false, false) => ("invalid", "CANNOT TELL"),
     };
     let mut body = format!(
         "<header><div><div class=\"eyebrow\">comparison of two runs: B to A, response time</div><h1>{}</h1></div>\
