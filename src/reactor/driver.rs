@@ -37,6 +37,19 @@ pub struct CrewConfig {
     pub worker: WorkerConfig,
 }
 
+impl CrewConfig {
+    /// One worker per core, everything else at its default.
+    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        let cores = affinity::cores();
+        Self {
+            endpoints,
+            workers: cores.len().max(1),
+            cores,
+            worker: WorkerConfig::default(),
+        }
+    }
+}
+
 /// The running workers.
 pub struct Crew<L> {
     threads: Vec<JoinHandle<Counters>>,

@@ -45,6 +45,19 @@ pub struct WorkerConfig {
     pub house: Arc<House>,
 }
 
+impl Default for WorkerConfig {
+    /// Default limits, no compression, a million connections in all.
+    fn default() -> Self {
+        let connections_max = 1_000_000;
+        Self {
+            limits: Limits::default(),
+            deflate: DeflateConfig::default(),
+            connections_max,
+            house: House::new(connections_max),
+        }
+    }
+}
+
 /// One event loop's state. It does no polling itself: `turn` is given events and time.
 pub struct Worker<A: App, H: Host> {
     app: A,
