@@ -164,7 +164,8 @@ impl Codec {
         let bits = engine_bits(ours.window_bits());
         let slot = &mut self.deflaters[usize::from(bits - ENGINE_BITS_MIN)];
         let level = self.config.level;
-        let deflater = slot.get_or_insert_with(|| new_deflater(bits, level));
+        // Out of its slot while it works: neither an error nor a panic leaves a half-used one there.
+        let mut deflater = slot.take().unwrap_or_else(|| new_deflater(bits, level));
         deflater.reset();
         if !history.is_empty() {
             deflater.set_dictionary(history).ok()?;
@@ -174,10 +175,10 @@ impl Codec {
             .ok()?;
         let written = deflater.total_out() as usize;
         if deflater.total_in() < payload.len() as u64 || written == room_len {
-            // Out of room after all. Its reset would keep what it could not write (see below).
-            *slot = None;
+            // Out of room after all: not to be reused (see `squeezed_bytes_max`).
             return None;
         }
+        *slot = Some(deflater);
         let length = room[..written].strip_suffix(&TAIL)?.len();
         (length < payload.len()).then_some(length)
     }
