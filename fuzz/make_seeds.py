@@ -211,7 +211,7 @@ def connections():
         yield name, b"\x01\xff" + stream
     for name in ("upgrade", "two-hosts", "browser", "http2", "unfinished", "frames-behind"):
         yield f"request-{name}", b"\x00\x07" + REQUESTS[name]
-    echoes = frame(0x82, bytes(900)) * 20
+    echoes = frame(0x82, bytes(900)) * 4
     yield "short-writes", b"\x13\xff" + echoes
     yield "blocked", b"\x07\x10" + echoes
     yield "blocked-short", b"\x27\x40" + echoes

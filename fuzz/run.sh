@@ -47,6 +47,6 @@ $cargo build --release --target "$host" $bins
 
 for one in $targets; do
   mkdir -p "corpus/$one" "findings/$one"
-  "target/$host/release/$one" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=10 \
+  "target/$host/release/$one" -max_total_time="$seconds" -rss_limit_mb=512 -timeout=10 -max_len=4096 \
     -print_final_stats=1 -artifact_prefix="findings/$one/" "corpus/$one" "seeds/$one"
 done

@@ -10,6 +10,10 @@ use crate::limits::Limits;
 use crate::ws::deflate::{DeflateConfig, Mode};
 use crate::ws::message::Message;
 
+/// Turns for what needs time rather than bytes: a peer that blocks, a close that is not answered.
+/// On top of these, each byte may arrive and leave in turns of its own.
+const TURNS_SPARE: usize = 10_000;
+
 const REQUEST: &[u8] =
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -39,7 +43,7 @@ pub fn connection(bytes: &[u8]) {
         0 => peer.arrive_eof(),
         _ => peer.arrive_reset(),
     }
-    serve(&host, &peer);
+    serve(&host, &peer, TURNS_SPARE + 4 * stream.len());
 }
 
 /// Sends everything back.
@@ -61,7 +65,8 @@ impl App for Mirror {
     }
 }
 
-fn serve(host: &ScriptHost, peer: &Script) {
+/// Runs the worker until the connection is gone, `turns_max` turns at most.
+fn serve(host: &ScriptHost, peer: &Script, turns_max: usize) {
     let waker = std::sync::Arc::new(waker());
     let (post, mailbox) = mailbox::mailbox::<Mail<_>>(waker, 1);
     let config = WorkerConfig {
@@ -80,7 +85,7 @@ fn serve(host: &ScriptHost, peer: &Script) {
     let mut now_ms = 0;
     let mut turn = worker.turn(now_ms, 0, std::iter::once(Event::Listener(0)));
     // Everything is there from the start, so only time and readiness drive it.
-    for _ in 0..10_000 {
+    for _ in 0..turns_max {
         if worker.connections() == 0 {
             break;
         }
