@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Server, Wire, frame, op};
 
 const QUIET_CLIENTS: u32 = 100;
-const SECONDS: u32 = 20;
+const SECONDS: u32 = 10;
 
 #[test]
 #[ignore = "a measurement: prints percentiles"]
