@@ -1,6 +1,6 @@
 //! Properties that hold for every input: one line of fuzz target each, and seeds under `cargo test`.
 
-use super::{Head, HeadError, ResponseHead, parse_head, parse_response_head};
+use super::{Head, HeadError, Headers, ResponseHead, parse_head, parse_response_head};
 
 /// Heads in fuzzing stay small, so that the limit itself is reached often.
 const HEAD_BYTES_MAX: usize = 1024;
@@ -25,6 +25,9 @@ pub fn request_head(bytes: &[u8]) {
         head.query()
             .is_none_or(|query| head.target.ends_with(query))
     );
+    check_questions(head.headers(), |name| {
+        (head.header(name), head.header_all(name).collect())
+    });
     let printed = print_request(&head);
     let (again, length) = parse_head(printed.as_bytes(), &mut 0, usize::MAX)
         .expect("what was accepted once is accepted again")
@@ -44,11 +47,37 @@ pub fn response_head(bytes: &[u8]) {
         })
     );
     let Ok(Some((head, _))) = whole else { return };
+    check_questions(head.headers(), |name| {
+        (head.header(name), head.header_all(name).collect())
+    });
     let printed = print_response(&head);
     let (again, _) = parse_response_head(printed.as_bytes(), &mut 0, usize::MAX)
         .expect("what was accepted once is accepted again")
         .expect("a printed head is complete");
     assert_eq!(print_response(&again), printed);
+}
+
+/// However a head finds a header, it finds what a walk over all lines finds.
+fn check_questions<'b>(
+    headers: Headers<'b>,
+    ask: impl Fn(&str) -> (Option<&'b str>, Vec<&'b str>),
+) {
+    let named = headers.map(|(name, _)| name);
+    for name in named.chain([
+        "host",
+        "Upgrade",
+        "SEC-WEBSOCKET-KEY",
+        "content-length",
+        "x",
+    ]) {
+        let walked = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let walked: Vec<_> = walked.map(|(_, value)| value).collect();
+        let only = match walked[..] {
+            [value] => Some(value),
+            _ => None,
+        };
+        assert_eq!(ask(name), (only, walked), "{name}");
+    }
 }
 
 /// What a parser says that is given one byte more each time, until it says anything.

@@ -1,18 +1,19 @@
 //! A complete head, borrowed from the buffer it arrived in.
 //!
-//! [`Head`] keeps no table of headers: `httparse` has vouched for every line once, and the few
-//! lookups of a handshake split the same bytes again for less than a table costs to move around.
+//! `httparse` vouches for every line once; the headers that a handshake asks for are noted then
+//! (see `fields`), so that no question costs a walk over the lines.
 
 use std::mem::MaybeUninit;
 
 use super::HeadError;
+use super::fields::{Fields, Headers, Known, Once, Values};
 use super::scan::{Extent, find_end};
 use super::target::{is_host, parse_target};
 
 /// The most header lines read. Browsers send about 20, proxies add a few; common servers stop at 100.
 pub const HEADERS_MAX: usize = 100;
 
-/// The head of a request: small, `Copy`, borrowed.
+/// The head of a request: `Copy`, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'b> {
     /// The method, a token; case matters.
@@ -23,24 +24,36 @@ pub struct Head<'b> {
     pub version_minor: u8,
     origin_form: &'b str,
     content_length: u64,
-    lines: &'b str,
+    fields: Fields<'b>,
 }
 
 impl<'b> Head<'b> {
     /// The value of the only header of that name. Two of them are nobody's value: then this is
     /// `None`, and whoever can make sense of several asks [`header_all`](Self::header_all).
     pub fn header(&self, name: &str) -> Option<&'b str> {
-        only(self.header_all(name))
+        self.fields.all(name).only()
     }
 
     /// The values of all headers of that name, in order.
     pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b str> + use<'b, 'n> {
-        named(self.headers(), name)
+        self.fields.all(name)
     }
 
     /// All headers, in order.
     pub fn headers(&self) -> Headers<'b> {
-        Headers { lines: self.lines }
+        self.fields.headers()
+    }
+
+    /// As [`header`](Self::header), told apart: none, one, or several.
+    #[inline]
+    pub(crate) fn once(&self, known: Known) -> Once<'b> {
+        self.fields.once(known)
+    }
+
+    /// As [`header_all`](Self::header_all), without a search for the name.
+    #[inline]
+    pub(crate) fn known(&self, known: Known) -> Values<'b, 'static> {
+        self.fields.all_known(known)
     }
 
     /// The path, without the query; never empty, still percent-encoded.
@@ -69,50 +82,32 @@ pub struct ResponseHead<'b> {
     pub status: u16,
     /// 0 or 1.
     pub version_minor: u8,
-    lines: &'b str,
+    fields: Fields<'b>,
 }
 
 impl<'b> ResponseHead<'b> {
     /// As [`Head::header`].
     pub fn header(&self, name: &str) -> Option<&'b str> {
-        only(self.header_all(name))
+        self.fields.all(name).only()
     }
 
     /// As [`Head::header_all`].
     pub fn header_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'b str> + use<'b, 'n> {
-        named(self.headers(), name)
+        self.fields.all(name)
     }
 
     /// All headers, in order.
     pub fn headers(&self) -> Headers<'b> {
-        Headers { lines: self.lines }
-    }
-}
-
-/// Iterates over `(name, value)`; values come without the blanks around them.
-#[derive(Clone, Copy, Debug)]
-pub struct Headers<'b> {
-    /// The header lines not yet visited, up to and including the empty line.
-    lines: &'b str,
-}
-
-impl<'b> Iterator for Headers<'b> {
-    type Item = (&'b str, &'b str);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        // The scan has seen that every CR is followed by its LF, and a byte is found faster than two.
-        let (line, rest) = self.lines.split_once('\r')?;
-        self.lines = &rest[1..];
-        let (name, value) = line.split_once(':')?;
-        Some((name, value.trim_ascii()))
+        self.fields.headers()
     }
 }
 
 /// Parses the request head at the start of `bytes`.
 ///
 /// `None` asks for more bytes. `scanned` is where the search for the end resumes: 0 for a new head,
-/// then what the last call left there (or how many bytes it was given, which is the same or more). On success also says how many bytes the head took; what
-/// follows them is the peer's next words and was not looked at.
+/// then what the last call left there (or how many bytes it was given, which is the same or more).
+/// On success also says how many bytes the head took; what follows them is the peer's next words
+/// and was not looked at.
 pub fn parse_head<'b>(
     bytes: &'b [u8],
     scanned: &mut usize,
@@ -121,11 +116,11 @@ pub fn parse_head<'b>(
     let Some(Extent { start, end }) = find_end(bytes, scanned, head_bytes_max)? else {
         return Ok(None);
     };
-    let (line, lines) = split_first_line(&bytes[start..end])?;
+    let text = std::str::from_utf8(&bytes[start..end]).map_err(|_| HeadError::Encoding)?;
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
-    let verdict = request.parse_with_uninit_headers(&bytes[start..end], &mut headers);
-    verdict.map_err(|error| refuse(error, line))?;
+    let verdict = request.parse_with_uninit_headers(text.as_bytes(), &mut headers);
+    verdict.map_err(|error| refuse(error, text))?;
     // A complete head cannot be `Partial`: the scan saw its last line.
     let (Some(method), Some(target), Some(version_minor)) =
         (request.method, request.path, request.version)
@@ -133,15 +128,15 @@ pub fn parse_head<'b>(
         return Err(HeadError::StartLine);
     };
     let parsed = parse_target(method, target)?;
-    let mut head = Head {
+    let fields = Fields::new(text, request.headers).ok_or(HeadError::HeaderLine)?;
+    let head = Head {
         method,
         target,
         version_minor,
         origin_form: parsed.origin_form,
-        content_length: 0,
-        lines,
+        content_length: check_framing(&fields, version_minor, parsed.authority)?,
+        fields,
     };
-    head.content_length = check_framing(head.headers(), version_minor, parsed.authority)?;
     Ok(Some((head, end)))
 }
 
@@ -158,17 +153,22 @@ pub fn parse_response_head<'b>(
     if start != 0 {
         return Err(HeadError::EmptyLines);
     }
-    let (line, lines) = split_first_line(&bytes[..end])?;
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut headers);
-    let verdict = response.parse(&bytes[..end]);
-    verdict.map_err(|error| refuse(error, line))?;
+    let text = std::str::from_utf8(&bytes[..end]).map_err(|_| HeadError::Encoding)?;
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let verdict = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        text.as_bytes(),
+        &mut headers,
+    );
+    verdict.map_err(|error| refuse(error, text))?;
+    let fields = Fields::new(text, response.headers).ok_or(HeadError::HeaderLine)?;
     match (response.code, response.version) {
         (Some(status @ 100..), Some(version_minor)) => {
             let head = ResponseHead {
                 status,
                 version_minor,
-                lines,
+                fields,
             };
             Ok(Some((head, end)))
         }
@@ -176,13 +176,10 @@ pub fn parse_response_head<'b>(
     }
 }
 
-/// The first line, and the header lines behind it.
-fn split_first_line(head: &[u8]) -> Result<(&str, &str), HeadError> {
-    let text = std::str::from_utf8(head).map_err(|_| HeadError::Encoding)?;
-    text.split_once("\r\n").ok_or(HeadError::StartLine)
-}
-
-fn refuse(error: httparse::Error, first_line: &str) -> HeadError {
+/// What `httparse` found wrong with a head, in our terms.
+#[cold]
+fn refuse(error: httparse::Error, head: &str) -> HeadError {
+    let first_line = head.split('\r').next().unwrap_or(head);
     match error {
         httparse::Error::HeaderName | httparse::Error::HeaderValue => HeadError::HeaderLine,
         httparse::Error::TooManyHeaders => HeadError::TooManyHeaders,
@@ -204,30 +201,26 @@ fn is_other_version(first_line: &str) -> bool {
 /// The headers on which two readers of one byte stream must not disagree: who is addressed, and
 /// where the message ends. Gives the length of the body.
 fn check_framing(
-    headers: Headers<'_>,
+    fields: &Fields<'_>,
     version_minor: u8,
     authority: Option<&str>,
 ) -> Result<u64, HeadError> {
-    let (mut host, mut length) = (None, None);
-    for (name, value) in headers {
-        if name.eq_ignore_ascii_case("host") {
-            if host.replace(value).is_some() || !is_host(value) {
-                return Err(HeadError::Host);
-            }
-        } else if name.eq_ignore_ascii_case("content-length") {
-            if length.replace(parse_length(value)?).is_some() {
-                return Err(HeadError::ContentLength);
-            }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(HeadError::TransferEncoding);
-        }
+    if fields.all_known(Known::TransferEncoding).next().is_some() {
+        return Err(HeadError::TransferEncoding);
     }
-    match (host, authority) {
-        (Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
-            Err(HeadError::Host)
-        }
-        (None, _) if version_minor > 0 => Err(HeadError::Host),
-        _ => Ok(length.unwrap_or(0)),
+    let is_addressed = match (fields.once(Known::Host), authority) {
+        (Once::Is(host), Some(authority)) => is_host(host) && host.eq_ignore_ascii_case(authority),
+        (Once::Is(host), None) => is_host(host),
+        (Once::Absent, _) => version_minor == 0,
+        (Once::Repeated, _) => false,
+    };
+    if !is_addressed {
+        return Err(HeadError::Host);
+    }
+    match fields.once(Known::ContentLength) {
+        Once::Absent => Ok(0),
+        Once::Is(value) => parse_length(value),
+        Once::Repeated => Err(HeadError::ContentLength),
     }
 }
 
@@ -237,18 +230,4 @@ fn parse_length(value: &str) -> Result<u64, HeadError> {
         return Err(HeadError::ContentLength);
     }
     value.parse().map_err(|_| HeadError::ContentLength)
-}
-
-fn named<'b, 'n>(
-    headers: Headers<'b>,
-    name: &'n str,
-) -> impl Iterator<Item = &'b str> + use<'b, 'n> {
-    headers
-        .filter(move |(candidate, _)| candidate.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
-}
-
-fn only<'b>(mut values: impl Iterator<Item = &'b str>) -> Option<&'b str> {
-    let first = values.next()?;
-    values.next().is_none().then_some(first)
 }

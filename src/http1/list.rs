@@ -1,11 +1,10 @@
 //! Comma-separated lists and tokens, as RFC 9110 5.6 defines them.
 
+use super::bytes::Class;
+
 /// Whether `text` is a non-empty RFC 9110 token.
 pub fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    !text.is_empty() && Class::TOKEN.holds(text)
 }
 
 /// The elements of a list of tokens, without the blanks around them. Empty elements are skipped, as
@@ -19,5 +18,9 @@ pub fn list(value: &str) -> impl Iterator<Item = &str> {
 
 /// Whether one of these lists holds `token`, in any case.
 pub fn has_token<'b>(mut values: impl Iterator<Item = &'b str>, token: &str) -> bool {
-    values.any(|value| list(value).any(|element| element.eq_ignore_ascii_case(token)))
+    // Nearly always it is the whole list.
+    values.any(|value| {
+        value.eq_ignore_ascii_case(token)
+            || list(value).any(|element| element.eq_ignore_ascii_case(token))
+    })
 }

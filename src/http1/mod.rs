@@ -8,7 +8,9 @@
 //!
 //! Absent on purpose: bodies (nobody here reads one), chunked coding, keep-alive policy, HTTP/2.
 
+mod bytes;
 mod error;
+mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 mod head;
@@ -18,7 +20,9 @@ mod scan;
 mod target;
 
 pub use error::HeadError;
-pub use head::{HEADERS_MAX, Head, Headers, ResponseHead, parse_head, parse_response_head};
+pub use fields::Headers;
+pub(crate) use fields::{Known, Once};
+pub use head::{HEADERS_MAX, Head, ResponseHead, parse_head, parse_response_head};
 pub use list::{has_token, is_token, list};
 pub(crate) use response::append_request_head;
 pub use response::{InvalidHeader, append_response, reason};

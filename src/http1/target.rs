@@ -1,6 +1,7 @@
 //! The request target: which path and query a request means.
 
 use super::HeadError;
+use super::bytes::Class;
 
 /// The longest target accepted. RFC 9112 3 asks for at least 8000 bytes of request line, and a
 /// token in a query (the usual way to authenticate a WebSocket) stays far below it.
@@ -18,9 +19,7 @@ pub(super) fn parse_target<'b>(method: &str, target: &'b str) -> Result<Target<'
     if target.len() > TARGET_BYTES_MAX {
         return Err(HeadError::TargetTooLong);
     }
-    // A fragment never leaves the client, and bytes beyond ASCII must come percent-encoded. The
-    // rest of what RFC 3986 forbids (`|`, `{`, ...) browsers do send in queries: tolerated.
-    if target.bytes().any(|b| !b.is_ascii_graphic() || b == b'#') {
+    if !Class::TARGET.holds(target) {
         return Err(HeadError::Target);
     }
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
@@ -52,8 +51,5 @@ pub(super) fn parse_target<'b>(method: &str, target: &'b str) -> Result<Target<'
 /// Characters are checked, not the grammar: a name that resolves to nothing is not our business, a
 /// name that breaks a log line or an allow-list is. Userinfo (`@`) is refused for the same reason.
 pub(super) fn is_host(host: &str) -> bool {
-    !host.is_empty()
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&b))
+    !host.is_empty() && Class::HOST.holds(host)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::accept::accept_key;
+use super::accept::{KEY_BYTES, accept_key};
 use super::joined;
 use crate::http1::{
     HeadError, InvalidHeader, ResponseHead, append_request_head, has_token, is_token,
@@ -112,7 +112,7 @@ pub fn check_response<'b>(
     if !has_token(head.header_all("connection"), "upgrade") {
         return Err(ClientRefusal::Connection);
     }
-    let accept = accept_key(text(&encoded(&request.key)));
+    let accept = accept_key(&encoded(&request.key));
     if head.header("sec-websocket-accept").map(str::as_bytes) != Some(&accept) {
         return Err(ClientRefusal::Accept);
     }
@@ -177,8 +177,8 @@ fn chosen_protocol<'b>(
     }
 }
 
-fn encoded(key: &[u8; 16]) -> [u8; 24] {
-    let mut encoded = [0; 24];
+fn encoded(key: &[u8; 16]) -> [u8; KEY_BYTES] {
+    let mut encoded = [0; KEY_BYTES];
     let written = STANDARD.encode_slice(key, &mut encoded);
     debug_assert_eq!(
         written.ok(),

@@ -19,7 +19,7 @@ pub mod fuzzing;
 mod refusal;
 mod upgrade;
 
-pub use accept::{accept_key, append_accept};
+pub use accept::{KEY_BYTES, accept_key, append_accept};
 pub use client::{
     Accepted, ClientRefusal, ClientRequest, RESPONSE_BYTES_MAX, append_request, check_response,
 };

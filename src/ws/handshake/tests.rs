@@ -1,5 +1,10 @@
 //! The server's half against tables, and the 101 as bytes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use sha1::{Digest as _, Sha1};
+
 use super::*;
 use crate::http1::{HeadError, parse_head};
 
@@ -34,7 +39,7 @@ fn changed(changes: &[&str]) -> String {
 #[test]
 fn the_example_of_the_rfc() {
     assert_eq!(
-        &accept_key("dGhlIHNhbXBsZSBub25jZQ=="),
+        &accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
         b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     );
     let text = changed(&[
@@ -42,7 +47,7 @@ fn the_example_of_the_rfc() {
         "Sec-WebSocket-Protocol: chat, superchat",
     ]);
     let upgrade = check_head(&text).unwrap();
-    assert_eq!(upgrade.key, "dGhlIHNhbXBsZSBub25jZQ==");
+    assert_eq!(upgrade.key, b"dGhlIHNhbXBsZSBub25jZQ==");
     assert_eq!(upgrade.origin, Some("http://example.com"));
     assert_eq!(
         upgrade.protocols().collect::<Vec<_>>(),
@@ -245,5 +250,15 @@ fn every_refusal_is_a_complete_response() {
             head.header("sec-websocket-version") == Some("13")
         );
         assert_eq!(refusal.status == 405, head.header("allow") == Some("GET"));
+    }
+}
+
+proptest! {
+    /// The padding written down equals the one computed.
+    #[test]
+    fn accept_keys_are_hashed_as_the_rfc_says(key in any::<[u8; KEY_BYTES]>()) {
+        let text = [&key[..], b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"].concat();
+        let expected = STANDARD.encode(Sha1::digest(&text));
+        prop_assert_eq!(&accept_key(&key)[..], expected.as_bytes());
     }
 }

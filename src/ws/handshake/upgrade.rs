@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::accept::KEY_BYTES;
 use super::{Refusal, joined};
-use crate::http1::{Head, has_token, is_token, list};
+use crate::http1::{Head, Known, Once, has_token, is_token, list};
 
 /// The most bytes of `Sec-WebSocket-Extensions` read. Browsers send about 50, the longest sensible
 /// offers a few hundred.
@@ -13,8 +14,8 @@ pub const EXTENSIONS_BYTES_MAX: usize = 2048;
 /// Whether this origin, path or protocol is welcome is the caller's question.
 #[derive(Clone, Copy, Debug)]
 pub struct Upgrade<'b> {
-    /// `Sec-WebSocket-Key`: 24 characters of base64.
-    pub key: &'b str,
+    /// `Sec-WebSocket-Key`: characters of base64.
+    pub key: &'b [u8; KEY_BYTES],
     /// The page that opened the connection, as the browser reports it; other clients send none.
     pub origin: Option<&'b str>,
     head: Head<'b>,
@@ -32,46 +33,48 @@ impl<'b> Upgrade<'b> {
         if head.content_length() > 0 {
             return Err(Refusal::BODY);
         }
-        let asked = Asked::from(head)?;
-        if !asked.upgrade {
+        if !has_token(head.known(Known::Upgrade), "websocket") {
             return Err(Refusal::NOT_AN_UPGRADE);
         }
         // RFC 9110 7.8: an upgrade in HTTP/1.0 does not exist; a proxy would not know of it.
         if head.version_minor == 0 {
             return Err(Refusal::HTTP_1_0);
         }
-        if !asked.connection {
+        if !has_token(head.known(Known::Connection), "upgrade") {
             return Err(Refusal::CONNECTION);
         }
         // The version comes before the key: another version may have another key.
-        if !asked.version.is("13") {
+        if head.once(Known::Version) != Once::Is("13") {
             return Err(Refusal::VERSION);
         }
-        let Once::Is(key) = asked.key else {
+        let Once::Is(key) = head.once(Known::Key) else {
             return Err(Refusal::KEY);
         };
-        if !is_key(key) {
-            return Err(Refusal::KEY);
-        }
-        let origin = match asked.origin {
+        let key = checked_key(key).ok_or(Refusal::KEY)?;
+        let origin = match head.once(Known::Origin) {
             Once::Absent => None,
             Once::Is(origin) => Some(origin),
             Once::Repeated => return Err(Refusal::ORIGIN_TWICE),
         };
+        if !head.known(Known::Protocol).all(is_list_of_tokens) {
+            return Err(Refusal::PROTOCOLS);
+        }
+        let offers = head.known(Known::Extensions);
+        if offers.map(str::len).sum::<usize>() > EXTENSIONS_BYTES_MAX {
+            return Err(Refusal::EXTENSIONS);
+        }
         let head = *head;
         Ok(Self { key, origin, head })
     }
 
     /// The subprotocols the client would speak, the preferred first.
     pub fn protocols(&self) -> impl Iterator<Item = &'b str> + use<'b> {
-        self.head
-            .header_all("sec-websocket-protocol")
-            .flat_map(list)
+        self.head.known(Known::Protocol).flat_map(list)
     }
 
     /// All extension offers as one list, for [`negotiate`](crate::ws::extension::negotiate).
     pub fn extensions(&self) -> Cow<'b, str> {
-        joined(self.head.header_all("sec-websocket-extensions"))
+        joined(self.head.known(Known::Extensions))
     }
 
     /// The request the upgrade came in, for its path, query, cookies and the rest.
@@ -80,83 +83,18 @@ impl<'b> Upgrade<'b> {
     }
 }
 
-/// What one walk over the headers found.
-struct Asked<'b> {
-    upgrade: bool,
-    connection: bool,
-    version: Once<'b>,
-    key: Once<'b>,
-    origin: Once<'b>,
-}
-
-impl<'b> Asked<'b> {
-    fn from(head: &Head<'b>) -> Result<Self, Refusal> {
-        let mut asked = Self {
-            upgrade: false,
-            connection: false,
-            version: Once::Absent,
-            key: Once::Absent,
-            origin: Once::Absent,
-        };
-        let mut extensions_bytes = 0;
-        for (name, value) in head.headers() {
-            // Comparing names is cheap: different lengths differ at once.
-            let is = |known: &str| name.eq_ignore_ascii_case(known);
-            if is("upgrade") {
-                asked.upgrade |= has_token(std::iter::once(value), "websocket");
-            } else if is("connection") {
-                asked.connection |= has_token(std::iter::once(value), "upgrade");
-            } else if is("sec-websocket-version") {
-                asked.version.add(value);
-            } else if is("sec-websocket-key") {
-                asked.key.add(value);
-            } else if is("origin") {
-                asked.origin.add(value);
-            } else if is("sec-websocket-protocol") {
-                if list(value).next().is_none() || !list(value).all(is_token) {
-                    return Err(Refusal::PROTOCOLS);
-                }
-            } else if is("sec-websocket-extensions") {
-                extensions_bytes += value.len();
-                if extensions_bytes > EXTENSIONS_BYTES_MAX {
-                    return Err(Refusal::EXTENSIONS);
-                }
-            }
-        }
-        Ok(asked)
-    }
-}
-
-/// A header that may come once.
-#[derive(Clone, Copy)]
-enum Once<'b> {
-    Absent,
-    Is(&'b str),
-    Repeated,
-}
-
-impl<'b> Once<'b> {
-    fn add(&mut self, value: &'b str) {
-        *self = match self {
-            Self::Absent => Self::Is(value),
-            _ => Self::Repeated,
-        };
-    }
-
-    fn is(self, expected: &str) -> bool {
-        matches!(self, Self::Is(value) if value == expected)
-    }
+fn is_list_of_tokens(value: &str) -> bool {
+    list(value).next().is_some() && list(value).all(is_token)
 }
 
 /// 16 bytes in base64: 22 characters and two of padding. The four bits that 22 characters have too
 /// many may be anything: RFC 4648 3.5 lets a decoder decide, and clients exist that make keys up
 /// from random letters.
-fn is_key(key: &str) -> bool {
-    let Some(characters) = key.strip_suffix("==") else {
-        return false;
-    };
-    characters.len() == 22
-        && characters
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+fn checked_key(key: &str) -> Option<&[u8; KEY_BYTES]> {
+    let key: &[u8; KEY_BYTES] = key.as_bytes().try_into().ok()?;
+    let (characters, padding) = key.split_at(KEY_BYTES - 2);
+    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() | (*b == b'+') | (*b == b'/');
+    // Without an early exit this is a handful of vector operations.
+    let all_base64 = characters.iter().fold(true, |all, b| all & is_base64(b));
+    (all_base64 && padding == b"==").then_some(key)
 }
