@@ -4,8 +4,10 @@
 //! is set once, on the listener: an accept is one system call instead of up to six.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+#[cfg(not(target_vendor = "apple"))]
+use rustix::net::SocketFlags;
 use socket2::SockRef;
 
 use super::Socket;
@@ -26,7 +28,7 @@ impl Listener {
     /// The peer's address is not asked for: writing it costs time for everybody, and
     /// [`Socket::peer`] finds it for the few who want it. [`AcceptFailure::of`] sorts the errors.
     pub fn accept(&self) -> io::Result<Socket> {
-        accept_nonblocking(self.fd.as_raw_fd()).map(Socket::from_accepted)
+        accept_nonblocking(self.fd.as_fd()).map(Socket::from_accepted)
     }
 }
 
@@ -160,21 +162,15 @@ fn defer_accept(fd: RawFd, seconds: u32) -> io::Result<()> {
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn accept_nonblocking(listener: RawFd) -> io::Result<OwnedFd> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    let nowhere = std::ptr::null_mut();
-    // SAFETY: null address and length pointers are allowed and mean "do not tell".
-    let fd = unsafe { syscall!(accept4(listener, nowhere, std::ptr::null_mut(), flags)) }?;
-    // SAFETY: the kernel has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+#[inline]
+fn accept_nonblocking(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(rustix::net::accept_with(listener, flags)?)
 }
 
 #[cfg(target_vendor = "apple")]
-fn accept_nonblocking(listener: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: null address and length pointers are allowed and mean "do not tell".
-    let fd = unsafe { syscall!(accept(listener, std::ptr::null_mut(), std::ptr::null_mut())) }?;
-    // SAFETY: the kernel has just made this descriptor, so nobody else owns it.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+fn accept_nonblocking(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let fd = rustix::net::accept(listener)?;
     let socket = SockRef::from(&fd);
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;

@@ -2,11 +2,16 @@
 //!
 //! `std` and `mio` would serve too, but their types hide which flags a send uses and `mio` keeps a
 //! selector id beside the descriptor in debug builds; a connection entry has 64 bytes in all.
+//!
+//! The calls of the message path are `rustix`'s, which on Linux are bare system calls. The C
+//! library's `recv` and `send` are cancellation points: in a process with threads each costs two
+//! locked instructions and sixty others, and a return that the branch predictor has forgotten.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
 
 /// A non-blocking stream socket; closed on drop.
@@ -36,30 +41,28 @@ impl Socket {
     /// Reads what is there; `Ok(0)` into a non-empty buffer means the peer sends no more.
     #[inline]
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the pointer and the length describe `into`, which is borrowed for the call.
-        length(unsafe { recv(self.as_raw_fd(), into.as_mut_ptr(), into.len()) })
+        let (length, _) = rustix::net::recv(&self.fd, into, RecvFlags::empty())?;
+        Ok(length)
     }
 
     /// Writes a prefix of `bytes` and says how long it was.
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        // SAFETY: the pointer and the length describe `bytes`, which is borrowed for the call.
-        length(unsafe { send(self.as_raw_fd(), bytes.as_ptr(), bytes.len()) })
+        Ok(rustix::net::send(&self.fd, bytes, SEND_FLAGS)?)
     }
 
     /// Writes a prefix of the concatenated `slices` (at most [`SLICES_MAX`] of them).
     ///
     /// `sendmsg` rather than `writev`, which takes no flags and would raise SIGPIPE.
     pub fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let count = slices.len().min(SLICES_MAX);
-        // SAFETY: all fields of `msghdr` are integers and pointers, for which zero is a value.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        // `IoSlice` promises the layout of `iovec`; the kernel does not write through it.
-        message.msg_iov = slices.as_ptr().cast_mut().cast();
-        message.msg_iovlen = count as _;
-        // SAFETY: `message` is initialised, and its iovecs point into `slices`, borrowed here.
-        let result = unsafe { syscall!(sendmsg(self.as_raw_fd(), &raw const message, SEND_FLAGS)) };
-        length(result)
+        let slices = &slices[..slices.len().min(SLICES_MAX)];
+        let nothing_else = &mut SendAncillaryBuffer::default();
+        Ok(rustix::net::sendmsg(
+            &self.fd,
+            slices,
+            nothing_else,
+            SEND_FLAGS,
+        )?)
     }
 
     /// Says goodbye: the peer reads an end of stream after what was sent so far.
@@ -98,83 +101,6 @@ impl AsFd for Socket {
     }
 }
 
-/// `recv(2)` by number. The C library's `recv` and `send` are cancellation points: in a process with
-/// threads each costs two locked instructions and 60 others for a feature that nobody uses here.
-/// Together that was a fifth of what an echo cost in user space (callgrind: 1007 -> 888 instructions).
-///
-/// # Safety
-///
-/// `into` must be valid for writes of `length` bytes.
-#[cfg(target_os = "linux")]
-#[inline]
-unsafe fn recv(fd: RawFd, into: *mut u8, length: usize) -> io::Result<libc::c_long> {
-    let (nowhere, flags) = (std::ptr::null_mut::<u8>(), 0);
-    // SAFETY: the caller's; null means that the sender's address is not wanted.
-    unsafe {
-        syscall!(syscall(
-            libc::SYS_recvfrom,
-            fd,
-            into,
-            length,
-            flags,
-            nowhere,
-            nowhere
-        ))
-    }
-}
-
-/// `send(2)` by number; see [`recv`].
-///
-/// # Safety
-///
-/// `bytes` must be valid for reads of `length` bytes.
-#[cfg(target_os = "linux")]
-#[inline]
-unsafe fn send(fd: RawFd, bytes: *const u8, length: usize) -> io::Result<libc::c_long> {
-    let nobody = std::ptr::null::<u8>();
-    // SAFETY: the caller's; null means the connected peer, and 0 is the length of its address.
-    unsafe {
-        syscall!(syscall(
-            libc::SYS_sendto,
-            fd,
-            bytes,
-            length,
-            SEND_FLAGS,
-            nobody,
-            0_usize
-        ))
-    }
-}
-
-/// # Safety
-///
-/// `into` must be valid for writes of `length` bytes.
-#[cfg(not(target_os = "linux"))]
-unsafe fn recv(fd: RawFd, into: *mut u8, length: usize) -> io::Result<libc::ssize_t> {
-    // SAFETY: the caller's.
-    unsafe { syscall!(recv(fd, into.cast(), length, 0)) }
-}
-
-/// # Safety
-///
-/// `bytes` must be valid for reads of `length` bytes.
-#[cfg(not(target_os = "linux"))]
-unsafe fn send(fd: RawFd, bytes: *const u8, length: usize) -> io::Result<libc::ssize_t> {
-    // SAFETY: the caller's.
-    unsafe { syscall!(send(fd, bytes.cast(), length, SEND_FLAGS)) }
-}
-
-/// The length a successful transfer returned.
-#[inline]
-fn length(result: io::Result<impl TryInto<usize>>) -> io::Result<usize> {
-    result.map(|bytes| {
-        bytes
-            .try_into()
-            .ok()
-            .expect("syscall! leaves no negative result but -1")
-    })
-}
-
 /// How many slices one [`Socket::send_vectored`] passes on: `IOV_MAX`, beyond which the kernel
 /// refuses the whole call.
 pub const SLICES_MAX: usize = 1024;
@@ -182,9 +108,9 @@ pub const SLICES_MAX: usize = 1024;
 /// A peer that is gone is an `EPIPE` for its connection, not a signal for the process. Apple has no
 /// such flag and relies on `signals::block` ignoring SIGPIPE.
 #[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
-const SEND_FLAGS: libc::c_int = 0;
+const SEND_FLAGS: SendFlags = SendFlags::empty();
 
 #[cfg(test)]
 mod tests {

@@ -58,6 +58,7 @@ const EVERYTHING: &[&str] = &[
 /// reactor.
 const HOMES: &[(&str, &[&str])] = &[
     ("libc", &["sys"]),
+    ("rustix", &["sys"]),
     ("socket2", &["sys"]),
     ("mio", &["sys", "reactor"]),
 ];
