@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ MISSING = Verdict("MISSING", "MISSING")
 
 
 def main():
+    # As Ctrl-C does: everything started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
     modes = ["plain1", "plain2", "rechunk"] if options.mode == "all" else [options.mode]
     expected = read_expected()
@@ -138,7 +141,9 @@ def fuzzing_client(url, place, part, running):
     log = running.enter_context(open(place / "log", "wb"))
     command = [os.environ["WSTEST"], "-m", "fuzzingclient", "-s", str(place / "spec.json")]
     quiet = dict(os.environ, PYTHONWARNINGS="ignore")
-    return subprocess.Popen(command, cwd=place, env=quiet, stdout=log, stderr=log)
+    process = subprocess.Popen(command, cwd=place, env=quiet, stdout=log, stderr=log)
+    running.callback(process.kill)
+    return process
 
 
 # ---- judging
