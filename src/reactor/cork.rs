@@ -135,11 +135,17 @@ impl Cork {
                 false => &received[self.alone.clone()],
                 true => &self.bytes[..],
             };
-            sent = send_once(stream, bytes)?;
-            if sent == bytes.len() {
-                self.alone = 0..0;
-                self.bytes.clear();
-                return Ok(true);
+            match send_once(stream, bytes) {
+                Ok(all) if all == bytes.len() => {
+                    self.alone = 0..0;
+                    self.bytes.clear();
+                    return Ok(true);
+                }
+                Ok(some) => sent = some,
+                Err(error) => {
+                    self.clear(); // or the next connection would say it
+                    return Err(error);
+                }
             }
         }
         let all = self.flush_pieces(received, stream, backlog, sent, blocked);
@@ -206,7 +212,9 @@ impl Cork {
         }
     }
 
+    #[cold]
     fn clear(&mut self) {
+        self.alone = 0..0;
         self.bytes.clear();
         self.pieces.clear();
         self.total = 0;
