@@ -103,6 +103,22 @@ impl Inbound {
         }
     }
 
+    /// Whether a step could only [yield](Step::Yield): a message waits to be inflated, and the
+    /// turn's allowance is spent or every inflater is lent.
+    #[must_use]
+    pub fn must_wait(&self, codec: &Codec) -> bool {
+        let held = self.unfinished.as_ref();
+        held.is_some_and(|held| held.must_wait(codec))
+    }
+
+    /// Gives back the worker's inflater, if a message is being inflated. For a caller that will
+    /// not take the next step soon: the inflaters are few. The message starts anew when it does.
+    pub fn release_inflater(&mut self) {
+        if let Some(held) = &mut self.unfinished {
+            held.release_inflater();
+        }
+    }
+
     /// Bytes of memory this connection holds on to because of what is unfinished.
     #[must_use]
     pub fn held_bytes(&self) -> usize {

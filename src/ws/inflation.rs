@@ -42,6 +42,19 @@ impl Inflation {
         size_of::<Self>() + self.compressed.capacity() + self.text.capacity()
     }
 
+    /// Whether another call would yield at once.
+    pub(super) fn must_wait(&self, codec: &Codec) -> bool {
+        codec.would_yield(self.ongoing.is_some())
+    }
+
+    /// Gives the inflater back, and with it what it has done: the payload is inflated anew.
+    pub(super) fn release(&mut self) {
+        self.ongoing = None;
+        self.text.truncate(HEADROOM);
+        self.text.shrink_to_fit();
+        self.utf8 = Utf8Stream::new();
+    }
+
     /// Keeps a payload that [`Self::advance`] was not done with.
     pub(super) fn keep(&mut self, compressed: &[u8]) {
         self.compressed.reserve_exact(HEADROOM + compressed.len());

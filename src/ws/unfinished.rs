@@ -48,6 +48,19 @@ impl Unfinished {
         self.frame.is_some() || !self.spill.is_empty() || self.inflation.is_some()
     }
 
+    /// See [`super::inbound::Inbound::must_wait`].
+    pub(super) fn must_wait(&self, codec: &Codec) -> bool {
+        let inflation = self.inflation.as_ref();
+        inflation.is_some_and(|inflation| inflation.must_wait(codec))
+    }
+
+    /// See [`super::inbound::Inbound::release_inflater`].
+    pub(super) fn release_inflater(&mut self) {
+        if let Some(inflation) = &mut self.inflation {
+            inflation.release();
+        }
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         let message = self.message.as_ref();
         let inflation = self.inflation.as_ref();

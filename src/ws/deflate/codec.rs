@@ -25,6 +25,9 @@ pub struct Codec {
     inflated: Vec<u8>,
     /// What is left of this turn's share.
     allowance: usize,
+    /// Leases of inflaters that were held for more than a turn. They end with this turn: whoever
+    /// gave one back may not take it again before those who have been waiting for it.
+    resting: Vec<Arc<()>>,
 }
 
 impl Codec {
@@ -38,6 +41,7 @@ impl Codec {
             lease: Arc::new(()),
             inflated: Vec::new(),
             allowance: 0,
+            resting: Vec::new(),
         }
     }
 
@@ -50,6 +54,7 @@ impl Codec {
     /// output (input and block headers have their price in the same unit).
     pub fn refill(&mut self, bytes: usize) {
         self.allowance = bytes;
+        self.resting.clear();
     }
 
     /// Whether a payload of this length should be compressed for this connection.
@@ -111,6 +116,7 @@ impl Codec {
         if self.allowance == 0 {
             return Ok(Progress::Yield);
         }
+        let resumed = ongoing.is_some();
         let Some(mut current) = ongoing
             .take()
             .or_else(|| self.begin(history.text(), out.len()))
@@ -130,17 +136,20 @@ impl Codec {
                 if theirs.keeps_context() {
                     history.remember(current.text(out), theirs.window_bytes());
                 }
-                self.inflaters.push(current.into_inflater());
+                let (inflater, lease) = current.into_parts();
+                self.inflaters.push(inflater);
+                if resumed {
+                    self.resting.push(lease);
+                }
             }
-            Err(_) => self.inflaters.push(current.into_inflater()),
+            Err(_) => self.inflaters.push(current.into_parts().0),
         }
         progress
     }
 
     /// Lends an inflater, if one of [`DeflateConfig::inflaters_max`] is free.
     fn begin(&mut self, history: &[u8], text_at: usize) -> Option<Inflating> {
-        let lent = Arc::strong_count(&self.lease) - 1;
-        if lent >= self.config.inflaters_max.max(1) {
+        if !self.has_inflater() {
             return None;
         }
         let inflater = self.inflaters.pop();
@@ -150,6 +159,15 @@ impl Codec {
             history,
             text_at,
         ))
+    }
+
+    fn has_inflater(&self) -> bool {
+        Arc::strong_count(&self.lease) - 1 < self.config.inflaters_max.max(1)
+    }
+
+    /// Whether [`Codec::inflate`] would yield at once, to one that has an inflater already or not.
+    pub(in crate::ws) fn would_yield(&self, has_inflater: bool) -> bool {
+        self.allowance == 0 || !(has_inflater || self.has_inflater())
     }
 
     /// Deflates into `squeezed`; says how many bytes if that is fewer than `payload` has.

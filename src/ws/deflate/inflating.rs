@@ -59,8 +59,8 @@ impl Inflating {
         &out[self.text_at..]
     }
 
-    pub(super) fn into_inflater(self) -> Inflate {
-        self.inflater
+    pub(super) fn into_parts(self) -> (Inflate, Arc<()>) {
+        (self.inflater, self.lease)
     }
 
     /// Inflates until the message or the allowance ends. `room` is scratch, all of it.
