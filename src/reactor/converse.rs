@@ -1,6 +1,7 @@
 //! One run of a connection: read once, take steps, let the application answer, write once.
 
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 
 use super::app::{App, Ending};
 use super::connection::{Connection, Flags, Phase, queued_bytes};
@@ -69,7 +70,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
         if ready.writable && flags.has(Flags::BLOCKED) {
             flags.clear(Flags::BLOCKED);
-            return self.flush_queue();
+            return self.taken_again();
         }
         // Who has lined up is served in the next turn, and not twice in this one.
         if self.wants_to_run() && !self.conn.flags.has(Flags::QUEUED) {
@@ -82,6 +83,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Its turn in the line.
     pub(crate) fn on_turn(&mut self) -> Next {
         self.conn.flags.clear(Flags::QUEUED);
+        if self.conn.inbound.must_wait(&self.desk.codec) {
+            return Next::First; // without copying its input there and back
+        }
         self.serve()
     }
 
@@ -134,8 +138,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
         match stop {
             Stop::Drained => {}
-            // Kept even if empty: a half-inflated message goes on from no input at all.
-            Stop::Paused => self.conn.keep_unread(self.desk.recv[at..end].to_vec(), 0),
+            Stop::Paused => self.pause(at..end),
             // Both said Close: nothing can be in flight, so nothing is lost by hanging up now.
             Stop::Ended(Ending::Closed(code)) if self.conn.queued_bytes() == 0 => {
                 return Next::Over(Ending::Closed(code));
@@ -147,6 +150,17 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             Next::Again
         } else {
             Next::Wait
+        }
+    }
+
+    /// Keeps what was not understood for a later run.
+    #[cold]
+    fn pause(&mut self, rest: Range<usize>) {
+        // Kept even if empty: a half-inflated message goes on from no input at all.
+        self.conn.keep_unread(self.desk.recv[rest].to_vec(), 0);
+        if !self.wants_to_run() {
+            // Until the peer reads, and it may never: others need the inflater meanwhile.
+            self.conn.inbound.release_inflater();
         }
     }
 
@@ -246,7 +260,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         }
     }
 
-    /// Writes what this run said. The peer taking bytes is a sign of life too.
+    /// Writes what this run said.
     #[inline(always)]
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let Self { conn, desk, .. } = self;
@@ -270,9 +284,21 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         Ok(self.conn.queued_bytes() <= self.desk.limits.queue_bytes_high)
     }
 
-    /// The kernel has room again: write the queue.
-    pub(crate) fn flush_queue(&mut self) -> Next {
+    /// The kernel refused bytes and has room again, so the peer has taken some: a sign of life, and
+    /// whatever it is given time for begins anew. (That the kernel takes what we have just said is
+    /// no such sign: it does so for peers that are long gone.)
+    #[cold]
+    fn taken_again(&mut self) -> Next {
         let before = self.conn.queued_bytes();
+        let next = self.flush_queue();
+        if self.conn.queued_bytes() < before {
+            self.conn.heard(self.desk.now_tick);
+        }
+        next
+    }
+
+    /// Writes the queue.
+    pub(crate) fn flush_queue(&mut self) -> Next {
         let Some(backlog) = &mut self.conn.backlog else {
             return Next::Wait;
         };
@@ -280,9 +306,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             Ok(true) => self.conn.flags.clear(Flags::BLOCKED),
             Ok(false) => self.conn.flags.set(Flags::BLOCKED),
             Err(_) => return Next::Over(Ending::Reset),
-        }
-        if self.conn.queued_bytes() < before && self.conn.phase == Phase::Open {
-            self.conn.heard(self.desk.now_tick);
         }
         self.conn.drop_empty_backlog();
         match self.conn.phase {
@@ -336,7 +359,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     #[cold]
     pub(crate) fn panicked(&mut self) -> Next {
         self.desk.counters.panics += 1;
-        append_close(self.desk.cork.tail(), CloseCode::INTERNAL, "");
+        match self.conn.phase {
+            Phase::Opening => self.respond_internal_error(),
+            Phase::Open => append_close(self.desk.cork.tail(), CloseCode::INTERNAL, ""),
+            _ => {} // our Close is out already
+        }
         let _ = self.flush();
         Next::Over(Ending::Panicked)
     }

@@ -110,6 +110,8 @@ pub(crate) enum Next {
     Wait,
     /// It has more to do without an event: run it again next turn.
     Again,
+    /// It waits for something the others use up: run it next turn, before them.
+    First,
     /// It is over; reap it at the end of the turn.
     Over(Ending),
 }

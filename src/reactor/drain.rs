@@ -1,6 +1,8 @@
 //! Going down in good order: every connection is told 1001, evenly over the drain window, so
 //! that a million clients do not come back elsewhere in the same second.
 
+use std::ops::Range;
+
 /// The progress of a drain.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain {
@@ -25,19 +27,28 @@ impl Drain {
         }
     }
 
-    /// The slots whose turn it is at `now`.
-    pub(crate) fn take_due(&mut self, now: u32) -> std::ops::Range<usize> {
+    /// The slots whose turn it is at `now`, at most so many of them.
+    pub(crate) fn take_due(&mut self, now: u32, most: usize) -> Range<usize> {
+        let until = self.due_until(now).min(self.cursor.saturating_add(most));
+        let due = self.cursor..until.max(self.cursor);
+        self.cursor = due.end;
+        due
+    }
+
+    /// There were more slots due than could be visited.
+    pub(crate) fn is_behind(&self, now: u32) -> bool {
+        self.cursor < self.due_until(now)
+    }
+
+    fn due_until(&self, now: u32) -> usize {
         let elapsed = u64::from(now.wrapping_sub(self.began_tick));
         let window = u64::from(self.window_ticks);
-        let until = if elapsed >= window {
+        if elapsed >= window {
             self.slots
         } else {
             // The tick that has begun counts: the last slots are told within the window.
             (self.slots as u64 * (elapsed + 1) / (window + 1)) as usize
-        };
-        let due = self.cursor..until.max(self.cursor);
-        self.cursor = due.end;
-        due
+        }
     }
 
     /// Whoever is still here at `now` has had its time.
@@ -57,7 +68,7 @@ mod tests {
             let mut drain = Drain::new(began, window, 5, slots);
             let mut visited = 0;
             for elapsed in 0..=window {
-                let due = drain.take_due(began.wrapping_add(elapsed));
+                let due = drain.take_due(began.wrapping_add(elapsed), usize::MAX);
                 assert_eq!(due.start, visited, "window {window}, {slots} slots");
                 assert!(due.len() <= slots / (window as usize + 1) + 1);
                 visited = due.end;

@@ -127,6 +127,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         true
     }
 
+    /// The application failed before it was a WebSocket.
+    pub(crate) fn respond_internal_error(&mut self) {
+        self.respond(500, PLAIN_TEXT, "The application failed.\n");
+    }
+
     fn respond(&mut self, status: u16, header: (&str, &str), body: &str) {
         let headers = [header, ("Connection", "close")];
         append_response(self.desk.cork.tail(), status, &headers, body.as_bytes())
@@ -142,7 +147,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             outgoing,
         } = self;
         conn.compression = Compression::new(agreed);
-        conn.phase = Phase::Open;
         conn.heard(desk.now_tick);
         desk.counters.upgraded += 1;
         let mut closing = false;
@@ -157,8 +161,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             closing: &mut closing,
         };
         app.on_open(state, &mut out);
-        if closing {
-            conn.phase = Phase::Closing;
-        }
+        // Only now: if the handler panics, the 101 is lost, and the peer still expects HTTP.
+        conn.phase = if closing { Phase::Closing } else { Phase::Open };
     }
 }

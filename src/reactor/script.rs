@@ -19,6 +19,10 @@ struct State {
     per_send: usize,
     /// Bytes taken in all before the kernel says `WouldBlock`.
     room: Option<usize>,
+    /// The kernel said `WouldBlock` to a write, so it owes an edge once it has room again.
+    refused: bool,
+    /// The peer is gone: every write fails.
+    broken: bool,
     fin_sent: bool,
     sends: usize,
     recvs: usize,
@@ -43,6 +47,16 @@ impl Script {
             .push_back(Incoming::Bytes(bytes.to_vec()));
     }
 
+    #[cfg(test)]
+    /// The peer sends bytes that a read finds together with those not read yet, as a kernel does.
+    pub(crate) fn arrive_behind(&self, bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        match state.incoming.back_mut() {
+            Some(Incoming::Bytes(before)) => before.extend_from_slice(bytes),
+            _ => state.incoming.push_back(Incoming::Bytes(bytes.to_vec())),
+        }
+    }
+
     /// The peer sends its FIN.
     pub(crate) fn arrive_eof(&self) {
         self.0.borrow_mut().incoming.push_back(Incoming::Eof);
@@ -64,6 +78,24 @@ impl Script {
 
     pub(crate) fn unblock(&self) {
         self.0.borrow_mut().room = None;
+    }
+
+    #[cfg(test)]
+    /// Every write fails from now on.
+    pub(crate) fn break_sends(&self) {
+        self.0.borrow_mut().broken = true;
+    }
+
+    #[cfg(test)]
+    /// Whether a write was refused since the last call: then room comes with an edge.
+    pub(crate) fn take_refused(&self) -> bool {
+        std::mem::take(&mut self.0.borrow_mut().refused)
+    }
+
+    #[cfg(test)]
+    /// Whether bytes of the peer were never read: closing would send a reset.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.0.borrow().incoming.is_empty()
     }
 
     #[cfg(test)]
@@ -123,6 +155,9 @@ impl Stream for Script {
     fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.borrow_mut();
         state.sends += 1;
+        if state.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         let mut taken = match state.per_send {
             0 => bytes.len(),
             limit => bytes.len().min(limit),
@@ -132,6 +167,7 @@ impl Stream for Script {
             *room -= taken;
         }
         if taken == 0 && !bytes.is_empty() {
+            state.refused = true;
             return Err(ErrorKind::WouldBlock.into());
         }
         state.sent.extend_from_slice(&bytes[..taken]);

@@ -15,14 +15,23 @@ use crate::ws::deflate::DeflateConfig;
 use crate::ws::frame::{Kind, Opcode, append_frame};
 use crate::ws::message::Message;
 
+mod accepting;
+mod fairness;
+mod leaving;
+mod panics;
+mod pressure;
+mod transcripts;
+
 const KEY: [u8; 4] = [1, 2, 3, 4];
 const REQUEST: &[u8] =
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// Echoes; `panic`, `close` and `to <id>` are commands. Endings are written down.
+/// Echoes; `panic`, `close`, `doom` (panics when told of the end), `to <id>` and `all` are
+/// commands, and two paths panic. Endings are written down.
 #[derive(Default)]
 struct Parrot {
+    flock: Vec<ConnId>,
     endings: Rc<RefCell<Vec<(ConnId, Ending)>>>,
 }
 
@@ -32,8 +41,9 @@ impl App for Parrot {
 
     fn on_request(&mut self, head: &Head<'_>) -> Answer<Box<u32>> {
         match head.path() {
-            "/echo" => Answer::Upgrade {
-                conn: Box::new(0),
+            "/panic" => panic!("as asked"),
+            "/echo" | "/panic-open" => Answer::Upgrade {
+                conn: Box::new(u32::from(head.path() != "/echo")),
                 protocol: None,
             },
             _ => Answer::Respond {
@@ -42,6 +52,11 @@ impl App for Parrot {
                 body: "no\n",
             },
         }
+    }
+
+    fn on_open(&mut self, conn: &mut Box<u32>, out: &mut Outbox<'_, Self>) {
+        assert_eq!(**conn, 0, "as asked");
+        self.flock.push(out.id());
     }
 
     fn on_message(
@@ -54,6 +69,13 @@ impl App for Parrot {
         match message.payload() {
             b"panic" => panic!("as told"),
             b"close" => out.close(CloseCode::NORMAL, "bye"),
+            b"doom" => **conn = DOOMED,
+            b"all" => {
+                let frame = SharedFrame::message(Kind::Text, b"hello");
+                for &to in &self.flock {
+                    out.others().deliver(to, &frame);
+                }
+            }
             payload if payload.starts_with(b"to ") => {
                 let text = std::str::from_utf8(&payload[3..]).expect("tests send text");
                 let to = ConnId::from_u64(text.parse().expect("tests send ids"));
@@ -64,14 +86,17 @@ impl App for Parrot {
         }
     }
 
-    fn on_close(&mut self, id: ConnId, _: Box<u32>, ending: Ending) {
+    fn on_close(&mut self, id: ConnId, conn: Box<u32>, ending: Ending) {
         self.endings.borrow_mut().push((id, ending));
+        assert_ne!(*conn, DOOMED, "as told");
     }
 
     fn on_letter(&mut self, (to, text): (ConnId, &'static str), out: &mut Outgoing<Self::Letter>) {
         out.deliver(to, &SharedFrame::message(Kind::Text, text.as_bytes()));
     }
 }
+
+const DOOMED: u32 = u32::MAX;
 
 /// A worker, its host, and time.
 struct World {
@@ -89,12 +114,16 @@ impl World {
     }
 
     fn with(limits: Limits, connections_max: usize) -> Self {
+        Self::compressing(limits, connections_max, DeflateConfig::default())
+    }
+
+    fn compressing(limits: Limits, connections_max: usize, deflate: DeflateConfig) -> Self {
         let (host, app) = (ScriptHost::new(), Parrot::default());
         let endings = app.endings.clone();
         let (post, mailbox) = mailbox(Arc::new(fuzzing::waker()), 64);
         let config = WorkerConfig {
             limits,
-            deflate: DeflateConfig::default(),
+            deflate,
             connections_max,
             house: House::new(connections_max),
         };
@@ -151,8 +180,7 @@ impl World {
 
     fn open(&mut self) -> (Script, ConnId) {
         let (script, id) = self.connect();
-        script.arrive(REQUEST);
-        self.settle(&[readable(id)]);
+        self.say(&script, id, REQUEST);
         assert!(script.take_sent().starts_with(b"HTTP/1.1 101 "));
         (script, id)
     }
@@ -415,76 +443,6 @@ fn a_message_trickled_for_ever_is_ended_with_a_reason() {
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_not_read_from() {
-    let mut world = World::new();
-    let (script, id) = world.open();
-    script.block_after(100);
-    let message = masked(Opcode::Binary, &[9; 1000]);
-    let all = message.repeat(2000);
-    world.say(&script, id, &all);
-    let queued_max = Limits::default().queue_bytes_high + (256 << 10);
-    assert!(script.calls().0 < 10, "reading must stop");
-    script.unblock();
-    world.settle(&[writable(id)]);
-    assert_eq!(
-        script.sent(),
-        plain(Opcode::Binary, &[9; 1000]).repeat(2000),
-        "and lose nothing"
-    );
-    assert!(queued_max < all.len());
-}
-
-#[test]
-fn short_writes_keep_order_for_large_and_small_replies() {
-    for per_send in [1, 7, 1000, 4096] {
-        let mut world = World::new();
-        let (script, id) = world.open();
-        script.take_per_send(per_send);
-        let mut said = Vec::new();
-        let mut expected = Vec::new();
-        for size in [3, 5000, 0, 2047, 2048, 9000, 125, 126] {
-            said.extend(masked(Opcode::Binary, &vec![size as u8; size]));
-            expected.extend(plain(Opcode::Binary, &vec![size as u8; size]));
-        }
-        world.say(&script, id, &said);
-        assert_eq!(script.sent(), expected, "{per_send} bytes per send");
-    }
-}
-
-#[test]
-fn eof_and_reset_end_it_without_a_spin() {
-    let mut world = World::new();
-    let (eof, eof_id) = world.open();
-    let (reset, reset_id) = world.open();
-    eof.arrive_eof();
-    reset.arrive_reset();
-    world.settle(&[hung_up(eof_id), hung_up(reset_id)]);
-    world.settle(&[]);
-    assert!(eof.is_closed() && reset.is_closed());
-    assert_eq!(world.ending(eof_id), Some(Ending::HungUp));
-    assert_eq!(world.ending(reset_id), Some(Ending::Reset));
-}
-
-#[test]
-fn a_half_closed_peer_that_does_not_read_costs_no_turns() {
-    let mut world = World::new();
-    let (script, id) = world.open();
-    script.block_after(0);
-    script.arrive(&masked(Opcode::Binary, &[1; 1000]));
-    script.arrive_eof();
-    world.settle(&[hung_up(id)]);
-    assert!(matches!(world.last, Turn::Wait(ms) if ms > 0));
-    script.unblock();
-    world.settle(&[writable(id)]);
-    assert_eq!(
-        script.sent(),
-        plain(Opcode::Binary, &[1; 1000]),
-        "it closed only its half"
-    );
-    assert!(script.is_closed());
-}
-
-#[test]
 fn a_recycled_slot_inherits_nothing() {
     let mut world = World::new();
     let (old, old_id) = world.open();
@@ -539,111 +497,6 @@ fn an_event_in_the_turn_of_the_close_reaches_nobody() {
     ]);
     world.settle(&[readable(old_id)]);
     assert!(newcomer.sent().starts_with(b"HTTP/1.1 101 ") && !newcomer.is_closed());
-}
-
-#[test]
-fn a_panic_costs_one_connection() {
-    let mut world = World::new();
-    let (victim, victim_id) = world.open();
-    let (other, other_id) = world.open();
-    world.say(
-        &victim,
-        victim_id,
-        &[
-            masked(Opcode::Text, b"lost"),
-            masked(Opcode::Text, b"panic"),
-        ]
-        .concat(),
-    );
-    assert_eq!(victim.sent(), close_frame(1011, ""));
-    assert!(victim.is_closed());
-    assert_eq!(world.ending(victim_id), Some(Ending::Panicked));
-    world.say(&other, other_id, &masked(Opcode::Text, b"fine"));
-    assert_eq!(other.sent(), plain(Opcode::Text, b"fine"));
-}
-
-#[test]
-fn running_out_of_descriptors_pauses_accepting_and_nothing_else() {
-    let mut world = World::new();
-    let (script, id) = world.open();
-    world.host.fail_accept(io::Error::from_raw_os_error(24)); // EMFILE
-    let waiting = world.host.connect();
-    world.settle(&[Event::Listener(0)]);
-    assert!(world.worker.take_complaint().is_some());
-    assert!(matches!(world.last, Turn::Wait(ms) if ms > 0), "no spin");
-    world.say(&script, id, &masked(Opcode::Text, b"unharmed"));
-    assert_eq!(script.sent(), plain(Opcode::Text, b"unharmed"));
-    world.pass(400); // edge-triggered: no second event comes, the timer must do it
-    waiting.arrive(REQUEST);
-    let id = *world.host.registered().last().expect("accepted by timer");
-    world.settle(&[readable(id)]);
-    assert!(waiting.sent().starts_with(b"HTTP/1.1 101 "));
-}
-
-#[test]
-fn a_peer_gone_before_accept_hides_nobody_behind_it() {
-    let mut world = World::new();
-    world.host.fail_accept(io::Error::from_raw_os_error(103)); // ECONNABORTED
-    let next = world.host.connect();
-    world.settle(&[Event::Listener(0)]);
-    assert_eq!(world.host.registered().len(), 1);
-    assert!(!next.is_closed());
-}
-
-#[test]
-fn a_full_house_says_503() {
-    let mut world = World::with(Limits::default(), 1);
-    let (_kept, _) = world.open();
-    let late = world.host.connect();
-    world.settle(&[Event::Listener(0)]);
-    assert!(late.sent().starts_with(b"HTTP/1.1 503 ") && late.is_closed());
-}
-
-#[test]
-fn draining_tells_everyone_once_and_ends() {
-    let mut world = World::new();
-    let peers: Vec<_> = (0..20).map(|_| world.open()).collect();
-    let queued = world.host.connect();
-    world
-        .post
-        .post(Mail::Drain { window_ms: 2_000 })
-        .expect("room");
-    world.settle(&[Event::Mail]);
-    assert!(!world.host.is_listening());
-    queued.arrive(REQUEST);
-    let told = |peers: &[(Script, ConnId)]| {
-        peers
-            .iter()
-            .filter(|(peer, _)| !peer.sent().is_empty())
-            .count()
-    };
-    world.pass(1_000);
-    let halfway = told(&peers);
-    assert!(
-        (1..20).contains(&halfway),
-        "spread over the window, {halfway} after half of it"
-    );
-    world.pass(1_000);
-    assert_eq!(told(&peers), 20);
-    for (peer, id) in &peers {
-        assert_eq!(peer.sent(), close_frame(1001, "server is going down"));
-        world.say(peer, *id, &masked(Opcode::Close, &1001u16.to_be_bytes()));
-    }
-    world.pass(4_000);
-    assert_eq!(world.last, Turn::Finished);
-    assert!(peers.iter().all(|(peer, _)| peer.is_closed()));
-    assert!(queued.is_closed());
-}
-
-#[test]
-fn stop_ends_at_once_and_says_so_to_the_application() {
-    let mut world = World::new();
-    let (script, id) = world.open();
-    world.post.post(Mail::Stop).expect("room");
-    world.turn(&[Event::Mail]);
-    assert_eq!(world.last, Turn::Finished);
-    assert!(script.is_closed());
-    assert_eq!(world.ending(id), Some(Ending::Stopped));
 }
 
 #[test]

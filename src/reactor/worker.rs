@@ -1,5 +1,6 @@
 //! One worker: a slab of connections and the loop that turns over them.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -16,15 +17,20 @@ use super::entries::Entries;
 use super::house::House;
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
+use super::outqueue::SharedFrame;
 use super::wheel::Wheel;
 use super::{ConnId, Event, Host, Mail, Stream};
 use crate::limits::Limits;
 use crate::metrics::Counters;
 use crate::ws::deflate::DeflateConfig;
 
-/// Timers looked at per turn: a million pings due in one tick become a hundred turns, with
-/// reads in between.
-const TIMERS_PER_TURN: usize = 8192;
+/// Timers looked at per turn: most turn out to be pings, which are writes of some 5 us. Thousands
+/// due in one tick become several turns, with reads in between.
+const TIMERS_PER_TURN: usize = 512;
+/// Connections told that we go down, per turn: each is a write.
+const FAREWELLS_PER_TURN: usize = 512;
+/// Connections written to because others spoke to them, per turn.
+const DELIVERED_PER_TURN: usize = 512;
 /// Letters read per turn.
 const LETTERS_PER_TURN: usize = 1024;
 /// Connections still taken off the accept queue when going down: the longest queue the kernel
@@ -72,10 +78,12 @@ pub struct Worker<A: App, H: Host> {
     house: Arc<House>,
     /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
     ready: Vec<ConnId>,
+    /// Those of them that go first: they have waited for their share of inflating longer.
+    first: Vec<ConnId>,
     /// Who is running, or ran last: whom a panic is charged to.
     running: ConnId,
     /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
-    dirty: Vec<ConnId>,
+    dirty: VecDeque<ConnId>,
     over: Vec<(ConnId, Ending)>,
     leaving: Option<Leaving>,
     last_complaint_tick: Option<u32>,
@@ -91,6 +99,16 @@ enum Leaving {
     Accepting { window_ticks: u32, left: usize },
     /// Everyone is being told.
     Draining(Drain),
+}
+
+impl Leaving {
+    /// When there is more to do.
+    fn next_tick(&self, now: u32) -> u32 {
+        match self {
+            Self::Draining(drain) if drain.is_behind(now) => now,
+            _ => now.wrapping_add(1),
+        }
+    }
 }
 
 /// What the loop does next.
@@ -131,8 +149,9 @@ impl<A: App, H: Host> Worker<A, H> {
             connections_max: config.connections_max,
             house: config.house.clone(),
             ready: Vec::new(),
+            first: Vec::new(),
             running: ConnId::new(0, 0),
-            dirty: Vec::new(),
+            dirty: VecDeque::new(),
             over: Vec::new(),
             leaving: None,
             last_complaint_tick: None,
@@ -187,11 +206,14 @@ impl<A: App, H: Host> Worker<A, H> {
 
     /// Runs each of those who lined up once.
     fn run_ready(&mut self) {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && self.first.is_empty() {
             return;
         }
-        let ready = std::mem::take(&mut self.ready);
-        let mut ids = ready.into_iter();
+        let (first, ready) = (
+            std::mem::take(&mut self.first),
+            std::mem::take(&mut self.ready),
+        );
+        let mut ids = first.into_iter().chain(ready);
         self.guarded(|worker| {
             for id in ids.by_ref() {
                 worker.run(id, |run| run.on_turn());
@@ -230,12 +252,15 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    fn enqueue(&mut self, id: ConnId) {
+    fn enqueue(&mut self, id: ConnId, next: Next) {
         if let Some(conn) = self.entries.of(id)
             && !conn.flags.has(Flags::QUEUED)
         {
             conn.flags.set(Flags::QUEUED);
-            self.ready.push(id);
+            match next {
+                Next::First => self.first.push(id),
+                _ => self.ready.push(id),
+            }
         }
     }
 
@@ -265,7 +290,7 @@ impl<A: App, H: Host> Worker<A, H> {
     fn follow_up(&mut self, id: ConnId, next: Next) {
         match next {
             Next::Wait => {}
-            Next::Again => self.enqueue(id),
+            Next::Again | Next::First => self.enqueue(id, next),
             Next::Over(ending) => return self.end(id, ending),
         }
         self.arm(id);
@@ -318,7 +343,10 @@ impl<A: App, H: Host> Worker<A, H> {
         self.desk.counters.accepted += 1;
         if self.entries.len() >= self.connections_max || !self.house.enter() {
             self.desk.counters.turned_away += 1;
-            let _ = stream.send(TURNED_AWAY); // best effort: there is no entry to queue it in
+            // Best effort, there is no entry to go on with. Closing over an unread request would
+            // send a reset, which overtakes the answer.
+            let _ = stream.recv(&mut self.desk.recv);
+            let _ = stream.send(TURNED_AWAY);
             let _ = stream.shutdown_write();
             return;
         }
@@ -438,7 +466,7 @@ impl<A: App, H: Host> Worker<A, H> {
             }
             Some(Leaving::Draining(drain)) => {
                 let over = drain.is_over(now);
-                for index in drain.take_due(now) {
+                for index in drain.take_due(now, FAREWELLS_PER_TURN) {
                     if let Some(id) = self.entries.id_at(index as u32) {
                         self.run(id, |run| run.say_going_away());
                     }
@@ -456,30 +484,38 @@ impl<A: App, H: Host> Worker<A, H> {
     fn deliver(&mut self) {
         let mut deliveries = std::mem::take(&mut self.outgoing.deliveries);
         for (id, frame) in deliveries.drain(..) {
-            let Some(conn) = self.entries.of(id) else {
-                continue;
-            };
-            if conn.phase != Phase::Open {
-                continue;
-            }
-            conn.backlog
-                .get_or_insert_default()
-                .queue
-                .push_shared(frame, 0);
-            if conn.queued_bytes() > self.desk.limits.queue_bytes_max {
-                self.desk.counters.overflowed += 1;
-                self.end(id, Ending::Overflowed);
-            } else if !conn.flags.has(Flags::DIRTY) && !conn.flags.has(Flags::BLOCKED) {
-                conn.flags.set(Flags::DIRTY);
-                self.dirty.push(id);
-            }
+            self.deliver_one(id, frame);
         }
-        self.outgoing.deliveries.append(&mut deliveries);
-        for id in std::mem::take(&mut self.dirty) {
+        self.outgoing.deliveries = deliveries; // for its capacity: no handler runs in here
+        for _ in 0..DELIVERED_PER_TURN {
+            let Some(id) = self.dirty.pop_front() else {
+                break;
+            };
             if let Some(conn) = self.entries.of(id) {
                 conn.flags.clear(Flags::DIRTY);
                 self.run(id, |run| run.flush_queue());
             }
+        }
+    }
+
+    fn deliver_one(&mut self, id: ConnId, frame: SharedFrame) {
+        let Some(conn) = self.entries.of(id) else {
+            return;
+        };
+        if conn.phase != Phase::Open {
+            return;
+        }
+        // Only whose kernel has refused bytes lags; a frame beyond the bound alone is no lag.
+        let blocked = conn.flags.has(Flags::BLOCKED);
+        if blocked && conn.queued_bytes() > self.desk.limits.queue_bytes_max {
+            self.desk.counters.overflowed += 1;
+            return self.end(id, Ending::Overflowed);
+        }
+        let backlog = conn.backlog.get_or_insert_default();
+        backlog.queue.push_shared(frame, 0);
+        if !blocked && !conn.flags.has(Flags::DIRTY) {
+            conn.flags.set(Flags::DIRTY);
+            self.dirty.push_back(id);
         }
     }
 
@@ -502,9 +538,11 @@ impl<A: App, H: Host> Worker<A, H> {
 
     fn next_turn(&self) -> Turn {
         if !self.ready.is_empty()
+            || !self.first.is_empty()
             || !self.over.is_empty()
             || self.acceptor.is_busy()
             || self.mail_waits
+            || !self.dirty.is_empty()
         {
             return Turn::Wait(0);
         }
@@ -512,7 +550,7 @@ impl<A: App, H: Host> Worker<A, H> {
         let ticks = [
             self.wheel.next_tick(),
             self.acceptor.resumes_at(),
-            self.leaving.as_ref().map(|_| now.wrapping_add(1)),
+            self.leaving.as_ref().map(|leaving| leaving.next_tick(now)),
         ];
         let soonest = ticks
             .into_iter()
