@@ -13,9 +13,9 @@ use crate::ws::inbound::Rules;
 /// (128 KiB of smallest frames are about 1 ms of parsing), and fits the L2 cache.
 pub(crate) const RECV_BYTES: usize = 128 << 10;
 
-/// Inflated bytes a worker produces per turn before it looks at its other connections: about
-/// 1 ms at the speed of zlib.
-const INFLATE_BYTES_PER_TURN: usize = 1 << 20;
+/// What a worker inflates, and what it compresses, per turn before it looks at its other
+/// connections: about 1 ms each at the speed of zlib.
+const DEFLATE_BYTES_PER_TURN: usize = 512 << 10;
 
 /// Empty fragments one message may have. Nobody needs any; 65 536 non-empty ones pass.
 const EMPTY_FRAGMENTS_MAX: u32 = 1024;
@@ -95,7 +95,7 @@ impl Desk {
     /// A new turn: its inflate allowance and its time.
     pub(crate) fn begin_turn(&mut self, raw_ms: u64, intended_wait_ms: u64) {
         self.now_tick = self.clock.advance(raw_ms, intended_wait_ms);
-        self.codec.refill(INFLATE_BYTES_PER_TURN);
+        self.codec.refill(DEFLATE_BYTES_PER_TURN);
     }
 }
 

@@ -109,6 +109,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 body,
             } => {
                 self.respond(status, ("Content-Type", content_type), body);
+                if head.method == "HEAD" {
+                    self.drop_body(body);
+                }
                 return false;
             }
         };
@@ -134,8 +137,15 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     fn respond(&mut self, status: u16, header: (&str, &str), body: &str) {
         let headers = [header, ("Connection", "close")];
-        append_response(self.desk.cork.tail(), status, &headers, body.as_bytes())
+        let tail = self.desk.cork.tail();
+        append_response(tail, status, &headers, body.as_bytes())
             .expect("our own headers hold no control bytes");
+    }
+
+    /// An answer to HEAD is that to GET without its body.
+    fn drop_body(&mut self, body: &str) {
+        let tail = self.desk.cork.tail();
+        tail.truncate(tail.len() - body.len());
     }
 
     fn open(&mut self, state: A::Conn, agreed: Option<Agreed>) {

@@ -346,3 +346,15 @@ fn nothing_a_client_sends_becomes_a_header() {
         assert_eq!(control, None, "{request}{text}");
     }
 }
+
+#[test]
+fn head_is_answered_like_get_without_the_body() {
+    let server = Server::start();
+    let answer = |method: &str| {
+        let mut wire = Wire::connect(server.addr());
+        wire.send(format!("{method} /healthz HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        String::from_utf8(wire.read_to_end()).unwrap()
+    };
+    let (get, head) = (answer("GET"), answer("HEAD"));
+    assert_eq!(get.strip_suffix("ok\n"), Some(&head[..]));
+}

@@ -416,3 +416,15 @@ proptest! {
         fuzzing::inflate(&[&[choice][..], &input].concat());
     }
 }
+
+#[test]
+fn a_turn_compresses_no_more_than_its_share_and_the_next_one_again() {
+    let mut codec = codec(1, 4);
+    let mut link = Compression::new(Some(agreed(12, false)));
+    let payload = [b'a'; 200];
+    for _ in 0..3 {
+        codec.refill(64 << 10);
+        let compressed = (0..1000).filter(|_| codec.compress(&mut link, &payload).is_some());
+        assert!((1..8).contains(&compressed.count()));
+    }
+}
