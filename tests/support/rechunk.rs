@@ -1,8 +1,9 @@
-//! A TCP proxy that forwards every byte, in pieces of 1 to 7.
+//! A TCP proxy that forwards every byte: to the server in pieces of 1 to 7, back as it comes.
 //!
 //! Each piece is a `write` of its own on a socket without Nagle, so a server behind it meets
 //! every header, mask and code point cut at every place. The receiver's kernel may still join
-//! pieces; what is promised is that none is joined here. Two blocking threads per connection:
+//! pieces; what is promised is that none is joined here. The way back is not cut: the client's parser
+//! is not ours to test, and would cost as much again. Two blocking threads per connection:
 //! back-pressure comes for nothing, and the kernel is the bottleneck (about a microsecond a piece).
 
 use std::io::{self, Read, Write};
@@ -30,13 +31,13 @@ fn join(client: TcpStream, server: TcpStream, sizes: Sizes) -> io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (client_too, server_too) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || forward(client, server, sizes));
-    thread::spawn(move || forward(server_too, client_too, sizes.other()));
+    thread::spawn(move || forward(client, server, Some(sizes)));
+    thread::spawn(move || forward(server_too, client_too, None));
     Ok(())
 }
 
 /// One direction: ends with the source's end of file, which it passes on.
-fn forward(mut from: TcpStream, mut to: TcpStream, mut sizes: Sizes) {
+fn forward(mut from: TcpStream, mut to: TcpStream, mut sizes: Option<Sizes>) {
     if copy(&mut from, &mut to, &mut sizes).is_ok() {
         let _ = to.shutdown(Shutdown::Write);
     } else {
@@ -46,7 +47,7 @@ fn forward(mut from: TcpStream, mut to: TcpStream, mut sizes: Sizes) {
     }
 }
 
-fn copy(from: &mut TcpStream, to: &mut TcpStream, sizes: &mut Sizes) -> io::Result<()> {
+fn copy(from: &mut TcpStream, to: &mut TcpStream, sizes: &mut Option<Sizes>) -> io::Result<()> {
     let mut buffer = [0; 65536];
     loop {
         let count = from.read(&mut buffer)?;
@@ -55,7 +56,8 @@ fn copy(from: &mut TcpStream, to: &mut TcpStream, sizes: &mut Sizes) -> io::Resu
         }
         let mut rest = &buffer[..count];
         while !rest.is_empty() {
-            let (piece, later) = rest.split_at(sizes.next().min(rest.len()));
+            let size = sizes.as_mut().map_or(rest.len(), Sizes::next);
+            let (piece, later) = rest.split_at(size.min(rest.len()));
             to.write_all(piece)?;
             rest = later;
         }
@@ -70,11 +72,6 @@ impl Sizes {
     /// The sequence that belongs to `seed`.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed | 1)
-    }
-
-    /// A different sequence, for the other direction.
-    fn other(self) -> Self {
-        Self(!self.0 | 1)
     }
 
     /// The next size.
