@@ -189,6 +189,43 @@ COMPRESSED = {
     "unmasked": frame(0xC1, HELLO, masked=False) + frame(0xC1, deflated(TEXT), masked=False),
 }
 
+# Verb and amount: pieces of application bytes, a refresh, an alert, any inner plaintext, damage.
+REFRESH, CLOSE = b"\x02\x00", b"\x03\x00"
+UPDATE = b"\x18\x00\x00\x01"
+
+
+def app(amount, pieces=0):
+    return bytes([pieces << 4, amount])
+
+
+def inner(content, kind):
+    return bytes([4, len(content) + 1]) + content + bytes([kind])
+
+
+RECORDS = {
+    "message": app(20),
+    "burst": app(255, pieces=15) + app(3),
+    "over-a-record": app(255, pieces=15) * 4,
+    "refresh": app(5) + REFRESH + app(5) + REFRESH + app(0),
+    "close": app(5) + CLOSE + app(5),
+    "alert": app(5) + b"\x03\x14",
+    "empty": app(0) + inner(b"", 23) * 33,
+    "tickets": inner(b"\x04\x00\x00\x02ab\x04\x00\x00\x00", 22) + app(2),
+    "update": inner(UPDATE + b"\x00", 22) + app(2),
+    "update-asks": inner(UPDATE + b"\x01", 22),
+    "update-value": inner(UPDATE + b"\x02", 22),
+    "update-not-last": inner(UPDATE + b"\x00" + UPDATE + b"\x00", 22),
+    "hello": inner(b"\x01\x00\x00\x00", 22),
+    "cut-message": inner(UPDATE, 22),
+    "padded": inner(b"abc\x17" + bytes(40), 0),
+    "only-padding": inner(bytes(30), 0),
+    "canceled": inner(b"\x01\x5a", 21) + app(1),
+    "short-alert": inner(b"\x01", 21),
+    "no-type": inner(b"abc", 99),
+    "damaged-tag": app(9) + b"\x05\x00" + app(9),
+    "damaged-header": app(9) + b"\x05\x0a" + app(9),
+}
+
 
 def main():
     write("request_head", REQUESTS)
@@ -203,6 +240,9 @@ def main():
     write("inflate", {name: b"\x0f" + payload for name, payload in DEFLATED.items()})
     write("inflate", {f"{name}-8-bit": b"\x00" + payload for name, payload in DEFLATED.items()})
     write("connection", dict(connections()))
+    # The first byte chooses suite and direction, the second the size of the pieces.
+    write("record_layer", {name: b"\x00\x03" + script for name, script in RECORDS.items()})
+    write("record_layer", {f"client-{name}": b"\x05\x07" + script for name, script in RECORDS.items()})
 
 
 def connections():

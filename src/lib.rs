@@ -5,7 +5,7 @@
 //! ```text
 //!  main -> cli -> config          server -> everything (it alone knows everybody)
 //!  reactor -> ws, sys, metrics, limits
-//!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
+//!  tls -> sys (pages for keys)    ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
 //! ```
 //!
 //! To embed the engine, implement [`reactor::App`] and hand it to the reactor: see
@@ -20,4 +20,5 @@ pub mod metrics;
 pub mod reactor;
 pub mod server;
 pub mod sys;
+pub mod tls;
 pub mod ws;

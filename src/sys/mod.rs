@@ -28,10 +28,12 @@ pub mod clock;
 mod endpoint;
 pub mod fdtable;
 mod listener;
+mod pages;
 pub mod rlimit;
 pub mod signals;
 mod socket;
 
 pub use endpoint::{Address, AddressError, Endpoint};
 pub use listener::{AcceptFailure, ListenOptions, Listener};
+pub use pages::Pages;
 pub use socket::{SLICES_MAX, Socket};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use throng::{http1, reactor, ws};
+use throng::{http1, reactor, tls, ws};
 
 type Property = fn(&[u8]);
 
@@ -14,6 +14,7 @@ const TARGETS: &[(&str, Property)] = &[
     ("extension_header", ws::deflate::fuzzing::extension_header),
     ("frame_stream", ws::fuzzing::frame_stream),
     ("inflate", ws::deflate::fuzzing::inflate),
+    ("record_layer", tls::fuzzing::record_layer),
     ("request_head", http1::fuzzing::request_head),
     ("response_head", http1::fuzzing::response_head),
     ("utf8", ws::fuzzing::utf8),
