@@ -90,6 +90,11 @@ impl Endpoint {
         &self.address
     }
 
+    /// Whether all listeners of this endpoint are one: each newcomer then wakes every worker.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
     /// A listener of the caller's own on this endpoint.
     pub fn listen(&self) -> io::Result<Listener> {
         let fd = match &self.address {

@@ -29,6 +29,7 @@ mod endpoint;
 pub mod fdtable;
 mod listener;
 mod pages;
+pub mod passing;
 pub mod rlimit;
 pub mod signals;
 mod socket;
