@@ -12,6 +12,8 @@ pub struct Counters {
     pub refused: u64,
     /// Newcomers answered 503 because the house was full.
     pub turned_away: u64,
+    /// Newcomers given to another worker because this one was full.
+    pub handed_over: u64,
     /// Connections that ended, in whatever way.
     pub closed: u64,
     /// Messages received.
@@ -39,6 +41,7 @@ impl Counters {
         self.upgraded += other.upgraded;
         self.refused += other.refused;
         self.turned_away += other.turned_away;
+        self.handed_over += other.handed_over;
         self.closed += other.closed;
         self.messages_in += other.messages_in;
         self.pings += other.pings;

@@ -92,7 +92,8 @@ pub static KNOBS: &[Knob] = &[
         kind: Kind::CountOrAuto(tally!(workers, 1, 256)),
         brief: "Event loops, each with its own listener, timers and descriptor table",
         story: "auto is one per core this process may run on (taskset and cpusets are honoured). \
-            Workers share nothing, so more of them than cores only adds switching.",
+            Workers share nothing, so more of them than cores only adds switching. Further ones \
+            join by themselves when --max-connections needs the descriptors of their tables.",
         example: "2",
         also: &["threads", "cores", "processes", "concurrency"],
     },
@@ -101,8 +102,10 @@ pub static KNOBS: &[Knob] = &[
         group: Group::Serving,
         kind: Kind::CountOrAuto(tally!(max_connections, 1, 16_000_000)),
         brief: "Connections in all workers together; beyond that, new ones are refused",
-        story: "auto is what the descriptor limit and the memory allow. If more are asked for than \
-            a limit allows, the start-up report names it and the command that raises it.",
+        story: "auto is what the memory allows, up to a million or what one worker per core has \
+            descriptors for. The descriptor limit counts per worker: where those per core are not \
+            enough, more join as they fill. What a limit does not allow, the start-up report \
+            names, with the command that raises it.",
         example: "100000",
         also: &["connections", "max-clients", "limit"],
     },

@@ -1,4 +1,6 @@
 //! Taking connections off the listeners: a budget per turn, and a pause when the host runs dry.
+//!
+//! What other workers hand over is one more listener, the last: same edges, same budget.
 
 use std::io;
 
@@ -32,18 +34,31 @@ impl Acceptor {
     pub(crate) fn new(listeners: usize) -> Self {
         // Connections may have been waiting before we first polled: ask once.
         Self {
-            waiting: vec![true; listeners],
+            waiting: vec![true; listeners + 1],
             resting_until: None,
         }
     }
 
     /// Notes an event.
     pub(crate) fn note(&mut self, event: &Event) {
-        if let Event::Listener(index) = *event
-            && let Some(waiting) = self.waiting.get_mut(index)
-        {
+        let waiting = match *event {
+            Event::Listener(index) => self.waiting.get_mut(index),
+            Event::Newcomers => self.waiting.last_mut(),
+            Event::Mail | Event::Stream { .. } => None,
+        };
+        if let Some(waiting) = waiting {
             *waiting = true;
         }
+    }
+
+    /// Whether this listener is what other workers hand over.
+    pub(crate) fn is_hatch(&self, index: usize) -> bool {
+        index + 1 == self.waiting.len()
+    }
+
+    /// Nothing is accepted for a while: the host has no room.
+    pub(crate) fn rest(&mut self, now: u32) {
+        self.resting_until = Some(now.wrapping_add(REST_TICKS));
     }
 
     /// Somebody waits and we may accept now.
@@ -81,13 +96,13 @@ impl Acceptor {
     }
 
     /// One accept on that listener.
-    pub(crate) fn accept<H: Host>(
-        &mut self,
-        host: &mut H,
-        index: usize,
-        now: u32,
-    ) -> Accepted<H::Stream> {
-        let error = match host.accept(index) {
+    pub(crate) fn accept<H: Host>(&mut self, host: &mut H, index: usize) -> Accepted<H::Stream> {
+        let accepted = if self.is_hatch(index) {
+            host.take_over()
+        } else {
+            host.accept(index)
+        };
+        let error = match accepted {
             Ok(stream) => return Accepted::Stream(stream),
             Err(error) => error,
         };
@@ -97,10 +112,7 @@ impl Acceptor {
                 self.waiting[index] = false;
                 Accepted::Nobody
             }
-            AcceptFailure::Exhausted => {
-                self.resting_until = Some(now.wrapping_add(REST_TICKS));
-                Accepted::Exhausted(error)
-            }
+            AcceptFailure::Exhausted => Accepted::Exhausted(error),
         }
     }
 

@@ -79,6 +79,7 @@ fn serve(host: &ScriptHost, peer: &Script, turns_max: usize) {
             ..DeflateConfig::default()
         },
         connections_max: 4,
+        connections_expected: 4,
         house: House::new(4),
     };
     let mut worker = Worker::new(Mirror, host.clone(), mailbox, vec![post], &config);

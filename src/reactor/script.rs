@@ -195,6 +195,14 @@ pub(crate) struct ScriptHost(Rc<RefCell<HostState>>);
 #[derive(Default)]
 struct HostState {
     waiting: VecDeque<io::Result<Script>>,
+    /// What other workers hand over.
+    hatch: VecDeque<Script>,
+    /// Given to other workers: to whom, and what.
+    handed: Vec<(usize, Script)>,
+    /// The others take nothing for now.
+    is_behind: bool,
+    /// Descriptors set aside.
+    spares: usize,
     registered: Vec<ConnId>,
     listening: bool,
 }
@@ -217,6 +225,32 @@ impl ScriptHost {
     /// The next accept fails.
     pub(crate) fn fail_accept(&self, error: io::Error) {
         self.0.borrow_mut().waiting.push_back(Err(error));
+    }
+
+    #[cfg(test)]
+    /// Another worker hands a peer over.
+    pub(crate) fn hand_in(&self) -> Script {
+        let script = Script::new();
+        self.0.borrow_mut().hatch.push_back(script.clone());
+        script
+    }
+
+    #[cfg(test)]
+    /// Who was given to whom since the last call.
+    pub(crate) fn take_handed(&self) -> Vec<(usize, Script)> {
+        std::mem::take(&mut self.0.borrow_mut().handed)
+    }
+
+    #[cfg(test)]
+    /// Whether other workers are too busy to take anybody over.
+    pub(crate) fn set_behind(&self, is_behind: bool) {
+        self.0.borrow_mut().is_behind = is_behind;
+    }
+
+    #[cfg(test)]
+    /// Sets one descriptor aside, for when the others have run out.
+    pub(crate) fn keep_spare(&self) {
+        self.0.borrow_mut().spares = 1;
     }
 
     /// The ids registered so far, in order.
@@ -252,5 +286,31 @@ impl Host for ScriptHost {
 
     fn close_listeners(&mut self) {
         self.0.borrow_mut().listening = false;
+    }
+
+    fn hand_over(&mut self, to: usize, stream: &Script) -> io::Result<()> {
+        let mut host = self.0.borrow_mut();
+        if host.is_behind {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        host.handed.push((to, stream.clone()));
+        Ok(())
+    }
+
+    fn take_over(&mut self) -> io::Result<Script> {
+        let taken = self.0.borrow_mut().hatch.pop_front();
+        taken.ok_or(ErrorKind::WouldBlock.into())
+    }
+
+    fn accept_spare(&mut self, listener: usize) -> io::Result<Script> {
+        let spares = std::mem::take(&mut self.0.borrow_mut().spares);
+        match spares {
+            0 => Err(ErrorKind::NotFound.into()),
+            _ => self.accept(listener),
+        }
+    }
+
+    fn restock(&mut self) {
+        self.0.borrow_mut().spares = 1;
     }
 }

@@ -31,6 +31,33 @@ pub trait Host {
     fn register(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
     /// Closes every listener.
     fn close_listeners(&mut self);
+
+    /// Our number among the workers of the house.
+    fn seat(&self) -> usize {
+        0
+    }
+
+    /// Gives a newcomer to another worker, which has kept a place for it. `WouldBlock`: that worker
+    /// is behind; after an error of any kind the stream is still ours.
+    fn hand_over(&mut self, to: usize, stream: &Self::Stream) -> io::Result<()> {
+        let _ = (to, stream);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The next newcomer another worker has given us.
+    fn take_over(&mut self) -> io::Result<Self::Stream> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// Accepts one more with a descriptor kept for the purpose, after `accept` has found none: for
+    /// somebody who is then passed on or told to go. [`restock`](Self::restock) when that is done.
+    fn accept_spare(&mut self, listener: usize) -> io::Result<Self::Stream> {
+        let _ = listener;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sets a descriptor aside again.
+    fn restock(&mut self) {}
 }
 
 /// One readiness event, as the host reports it.
@@ -38,6 +65,8 @@ pub trait Host {
 pub enum Event {
     /// A listener has connections waiting.
     Listener(usize),
+    /// Another worker has handed newcomers over.
+    Newcomers,
     /// A letter is in the mailbox.
     Mail,
     /// A connection became ready.

@@ -125,6 +125,7 @@ impl World {
             limits,
             deflate,
             connections_max,
+            connections_expected: connections_max,
             house: House::new(connections_max),
         };
         let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use super::acceptor::{ACCEPTS_PER_TURN, Accepted, Acceptor};
+use super::acceptor::{ACCEPTS_PER_TURN, Acceptor};
 use super::app::{App, Ending};
 use super::clock::TICK_MS;
 use super::connection::{Connection, Flags, Phase};
@@ -19,7 +19,7 @@ use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
 use super::outqueue::SharedFrame;
 use super::wheel::Wheel;
-use super::{ConnId, Event, Host, Mail, Stream};
+use super::{ConnId, Event, Host, Mail};
 use crate::limits::Limits;
 use crate::metrics::Counters;
 use crate::ws::deflate::DeflateConfig;
@@ -36,8 +36,6 @@ const LETTERS_PER_TURN: usize = 1024;
 /// Connections still taken off the accept queue when going down: the longest queue the kernel
 /// keeps by default.
 const LAST_ACCEPTS: usize = 65_536;
-/// Between two log lines about the same exhaustion.
-const QUIET_TICKS: u32 = 100;
 
 /// What a worker is made of.
 pub struct WorkerConfig {
@@ -45,8 +43,11 @@ pub struct WorkerConfig {
     pub limits: Limits,
     /// Compression.
     pub deflate: DeflateConfig,
-    /// Connections of this worker beyond this are answered 503: what its descriptors allow.
+    /// What a worker's descriptors allow. Newcomers beyond it go to a worker that has room.
     pub connections_max: usize,
+    /// How many to expect: entries are laid out for them at the start, so that a ramp never moves
+    /// them. That takes address space; memory is touched when connections come.
+    pub connections_expected: usize,
     /// The same for all workers together.
     pub house: Arc<House>,
 }
@@ -59,6 +60,7 @@ impl Default for WorkerConfig {
             limits: Limits::default(),
             deflate: DeflateConfig::default(),
             connections_max,
+            connections_expected: connections_max,
             house: House::new(connections_max),
         }
     }
@@ -67,15 +69,19 @@ impl Default for WorkerConfig {
 /// One event loop's state. It does no polling itself: `turn` is given events and time.
 pub struct Worker<A: App, H: Host> {
     app: A,
-    host: H,
-    entries: Entries<H::Stream, A::Conn>,
+    pub(super) host: H,
+    pub(super) entries: Entries<H::Stream, A::Conn>,
     wheel: Wheel,
-    desk: Desk,
+    pub(super) desk: Desk,
     mailbox: Mailbox<Mail<A::Letter>>,
     outgoing: Outgoing<A::Letter>,
-    acceptor: Acceptor,
-    connections_max: usize,
-    house: Arc<House>,
+    pub(super) acceptor: Acceptor,
+    pub(super) house: Arc<House>,
+    /// Our number in the house.
+    pub(super) seat: usize,
+    /// A newcomer that has to wait: for the worker with that number, which was behind, or for one
+    /// that is yet to join. While it is here, nobody else is accepted.
+    pub(super) stranded: Option<(H::Stream, Option<usize>)>,
     /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
     ready: Vec<ConnId>,
     /// Those of them that go first: they have waited for their share of inflating longer.
@@ -85,16 +91,16 @@ pub struct Worker<A: App, H: Host> {
     /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
     dirty: VecDeque<ConnId>,
     over: Vec<(ConnId, Ending)>,
-    leaving: Option<Leaving>,
-    last_complaint_tick: Option<u32>,
+    pub(super) leaving: Option<Leaving>,
+    pub(super) last_complaint_tick: Option<u32>,
     /// What the host last refused, waiting to be logged.
-    complaint: Option<std::io::Error>,
+    pub(super) complaint: Option<std::io::Error>,
     /// The budget ended before the mailbox did.
     mail_waits: bool,
 }
 
 /// How far going down has come.
-enum Leaving {
+pub(super) enum Leaving {
     /// Those who already connected are still let in.
     Accepting { window_ticks: u32, left: usize },
     /// Everyone is being told.
@@ -137,16 +143,19 @@ impl<A: App, H: Host> Worker<A, H> {
         config: &WorkerConfig,
     ) -> Self {
         let () = Self::ENTRY_IS_ONE_CACHE_LINE;
+        let seat = host.seat();
+        config.house.open(seat, config.connections_max);
         Self {
             app,
             acceptor: Acceptor::new(host.listeners()),
             host,
-            entries: Entries::with_capacity(config.connections_max.min(ENTRIES_AT_START)),
+            seat,
+            stranded: None,
+            entries: Entries::with_capacity(config.connections_expected),
             wheel: Wheel::new(0),
             desk: Desk::new(&config.limits, &config.deflate),
             mailbox,
             outgoing: Outgoing::new(posts),
-            connections_max: config.connections_max,
             house: config.house.clone(),
             ready: Vec::new(),
             first: Vec::new(),
@@ -247,7 +256,7 @@ impl<A: App, H: Host> Worker<A, H> {
                     self.desk.counters.stale_events += 1;
                 }
             }
-            Event::Listener(_) => self.acceptor.note(&event),
+            Event::Listener(_) | Event::Newcomers => self.acceptor.note(&event),
             Event::Mail => {}
         }
     }
@@ -266,7 +275,11 @@ impl<A: App, H: Host> Worker<A, H> {
 
     /// Lets one connection run, and sees to what follows. `false`: it is gone.
     #[inline]
-    fn run(&mut self, id: ConnId, what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next) -> bool {
+    pub(super) fn run(
+        &mut self,
+        id: ConnId,
+        what: impl FnOnce(&mut Run<'_, H::Stream, A>) -> Next,
+    ) -> bool {
         let Some(conn) = self.entries.of(id) else {
             return false;
         };
@@ -297,7 +310,7 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     /// Marks a connection; it is freed when nobody holds it any more.
-    fn end(&mut self, id: ConnId, ending: Ending) {
+    pub(super) fn end(&mut self, id: ConnId, ending: Ending) {
         if let Some(conn) = self.entries.of(id)
             && conn.phase != Phase::Dead
         {
@@ -307,7 +320,7 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     /// Sets the timer to what the connection waits for now.
-    fn arm(&mut self, id: ConnId) {
+    pub(super) fn arm(&mut self, id: ConnId) {
         let now = self.desk.now_tick;
         let Some(conn) = self.entries.of(id) else {
             return;
@@ -318,72 +331,6 @@ impl<A: App, H: Host> Worker<A, H> {
             Due::Never => return self.wheel.cancel(&mut self.entries, id.index()),
         };
         self.wheel.schedule(&mut self.entries, id.index(), tick);
-    }
-
-    /// Takes newcomers, a few from each listener, and serves what they already sent.
-    fn accept_waiting(&mut self) {
-        let now = self.desk.now_tick;
-        self.acceptor.tick(now);
-        let mut from = 0;
-        while let Some(listener) = self.acceptor.next_waiting(from) {
-            from = listener + 1;
-            for _ in 0..ACCEPTS_PER_TURN {
-                match self.acceptor.accept(&mut self.host, listener, now) {
-                    Accepted::Stream(stream) => self.welcome(stream),
-                    Accepted::Nobody => break,
-                    Accepted::Exhausted(cause) => return self.complain(cause),
-                }
-            }
-        }
-    }
-
-    /// A newcomer's request is often there already: it is answered before the connection is
-    /// registered, which spares a wake-up.
-    fn welcome(&mut self, mut stream: H::Stream) {
-        self.desk.counters.accepted += 1;
-        if self.entries.len() >= self.connections_max || !self.house.enter() {
-            self.desk.counters.turned_away += 1;
-            // Best effort, there is no entry to go on with. Closing over an unread request would
-            // send a reset, which overtakes the answer.
-            let _ = stream.recv(&mut self.desk.recv);
-            let _ = stream.send(TURNED_AWAY);
-            let _ = stream.shutdown_write();
-            return;
-        }
-        let id = self.entries.insert(stream, self.desk.now_tick);
-        if let Some(conn) = self.entries.of(id) {
-            conn.flags.set(Flags::READABLE);
-        }
-        self.run(id, |run| run.serve());
-        let Some(conn) = self.entries.of(id) else {
-            return;
-        };
-        if conn.phase == Phase::Dead {
-            return;
-        }
-        if let Err(cause) = self.host.register(&conn.stream, id) {
-            self.end(id, Ending::Reset);
-            return self.complain(cause);
-        }
-        self.arm(id);
-    }
-
-    /// One line about exhaustion, not one per refused connection.
-    fn complain(&mut self, cause: std::io::Error) {
-        let now = self.desk.now_tick;
-        self.desk.counters.exhausted += 1;
-        let quiet = self
-            .last_complaint_tick
-            .is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
-        if !quiet {
-            self.last_complaint_tick = Some(now);
-            self.complaint = Some(cause);
-        }
-    }
-
-    /// What the host refused lately, for the log.
-    pub fn take_complaint(&mut self) -> Option<std::io::Error> {
-        self.complaint.take()
     }
 
     fn read_mail(&mut self) -> ControlFlow<()> {
@@ -452,16 +399,8 @@ impl<A: App, H: Host> Worker<A, H> {
                 if *left > 0 && self.acceptor.is_busy() {
                     return ControlFlow::Continue(());
                 }
-                self.acceptor.stop();
-                self.host.close_listeners();
-                self.desk.leaving = true;
-                let slots = self.entries.slots();
-                self.leaving = Some(Leaving::Draining(Drain::new(
-                    now,
-                    *window_ticks,
-                    self.desk.ticks.close,
-                    slots,
-                )));
+                let window_ticks = *window_ticks;
+                self.begin_drain(window_ticks);
                 return self.leave();
             }
             Some(Leaving::Draining(drain)) => {
@@ -478,6 +417,17 @@ impl<A: App, H: Host> Worker<A, H> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Nobody new from here on.
+    fn begin_drain(&mut self, window_ticks: u32) {
+        self.give_up_stranded();
+        self.acceptor.stop();
+        self.host.close_listeners();
+        self.desk.leaving = true;
+        let (now, grace_ticks) = (self.desk.now_tick, self.desk.ticks.close);
+        let drain = Drain::new(now, window_ticks, grace_ticks, self.entries.slots());
+        self.leaving = Some(Leaving::Draining(drain));
     }
 
     /// Queues what was said to other connections, and writes each of them once.
@@ -527,7 +477,7 @@ impl<A: App, H: Host> Worker<A, H> {
                 continue;
             };
             self.desk.counters.closed += 1;
-            self.house.leave();
+            self.house.leave(self.seat);
             if let Some(state) = conn.app.take() {
                 let app = &mut self.app;
                 let _ = catch_unwind(AssertUnwindSafe(|| app.on_close(id, state, ending)));
@@ -570,10 +520,3 @@ impl<A: App, H: Host> Worker<A, H> {
         Turn::Finished
     }
 }
-
-/// Entries allocated at start, untouched: 64 MiB of address space, so that a ramp to a million
-/// in one worker never moves its slab.
-const ENTRIES_AT_START: usize = 1 << 20;
-
-/// For those who come when the house is full.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

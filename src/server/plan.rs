@@ -5,17 +5,24 @@
 
 use super::facts::Facts;
 use crate::config::{Config, Count};
+use crate::reactor::WORKERS_MAX;
 
 /// How many workers and connections there will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Event loops.
+    /// Event loops that run from the start.
     pub workers: usize,
+    /// Further ones that may join, each for the descriptors its table brings.
+    pub shards: usize,
     /// Connections of all workers together.
     pub connections_max: u64,
     /// Connections one worker has descriptors for. The kernel does not spread connections evenly,
     /// so this is the room there is and not a share of `connections_max`.
     pub worker_connections_max: u64,
+    /// A worker's share of all connections, and a tenth: what its entries are laid out for.
+    pub worker_connections_expected: u64,
+    /// Descriptors a worker's table is laid out for at the start; 0 lets it grow.
+    pub descriptors_expected: u64,
     /// Finished handshakes the kernel will really hold per listener.
     pub backlog: u64,
     /// Memory of that many idle connections, kernel and server together.
@@ -40,17 +47,28 @@ impl Plan {
             Count::Auto => facts.cores.len().max(1),
             Count::Exactly(n) => n as usize,
         };
-        let room = Room::new(config, facts, workers);
         // What has to fit: the number that was asked for, or what every machine should manage.
-        let (wanted, connections_max) = match config.max_connections {
-            Count::Auto => (C10K, room.all.min(memory_room(facts))),
-            Count::Exactly(n) => (n.into(), room.all.min(n.into())),
+        let first = Room::new(config, facts, workers);
+        let (wanted, ceiling) = match config.max_connections {
+            Count::Auto => (C10K, memory_room(facts).min(first.all.max(AUTO_SHARDS_FOR))),
+            Count::Exactly(n) => (n.into(), n.into()),
         };
+        let room = first.or_with_shards(config, facts, ceiling);
+        let connections_max = room.all.min(ceiling);
+        let share = connections_max.div_ceil(room.workers as u64);
+        let expected = (share + share / 10).min(room.each);
         let backlog = u64::from(config.backlog);
         let mut plan = Self {
             workers,
+            shards: room.workers - workers,
             connections_max,
             worker_connections_max: room.each.min(connections_max),
+            worker_connections_expected: expected,
+            descriptors_expected: match config.max_connections {
+                Count::Exactly(_) => room.reserved + expected,
+                // Nobody has said that so many will come.
+                Count::Auto => (room.reserved + expected).min(TABLE_LAID_OUT),
+            },
             backlog: facts.somaxconn.map_or(backlog, |max| backlog.min(max)),
             memory_bytes: connections_max * CONNECTION_BYTES,
             advice: Vec::new(),
@@ -69,7 +87,7 @@ impl Plan {
             return;
         }
         let tables = if facts.are_tables_parted {
-            self.workers
+            room.workers
         } else {
             1
         } as u64;
@@ -82,20 +100,13 @@ impl Plan {
         } else {
             "for all workers"
         };
-        let mut cure = raise_descriptors(needed, facts.nr_open);
-        let usable = limit.saturating_sub(room.reserved);
-        // Each worker brings a table: a way out for those who may not raise the limit.
-        let workers = (wanted + wanted / 10).checked_div(usable).map(|n| n + 1);
-        if let Some(workers) = workers.filter(|n| facts.are_tables_parted && *n <= WORKERS_MAX) {
-            cure += &format!("; or --workers {workers}");
-        }
         self.advise(
             format!(
                 "{wanted} connections need {needed} descriptors {whose}, the limit is {limit}: \
                  serving up to {}",
                 self.connections_max
             ),
-            cure,
+            raise_descriptors(needed, facts.nr_open),
         );
     }
 
@@ -190,6 +201,8 @@ impl Plan {
 
 /// Descriptors left for connections.
 struct Room {
+    /// Workers, shards among them.
+    workers: usize,
     /// Descriptors of a table that are not connections.
     reserved: u64,
     /// Connections per worker.
@@ -199,6 +212,28 @@ struct Room {
 }
 
 impl Room {
+    /// Room for `wanted`: each worker beyond the first ones brings a table of its own, where tables
+    /// can be parted. As few as will do, and a tenth more room than asked for, because the kernel's
+    /// hash gives some workers more than others and handing newcomers over has its price.
+    fn or_with_shards(self, config: &Config, facts: &Facts, wanted: u64) -> Self {
+        if self.all >= wanted || !facts.are_tables_parted {
+            return self;
+        }
+        let spread = wanted.saturating_add(wanted / 10);
+        let more = (self.workers + 1..=WORKERS_MAX).map(|n| Self::new(config, facts, n));
+        // Every table holds something of every worker: with a tiny limit, more of them give less.
+        let mut most = self;
+        for room in more {
+            if room.all > most.all {
+                most = room;
+            }
+            if most.all >= spread {
+                break;
+            }
+        }
+        most
+    }
+
     fn new(config: &Config, facts: &Facts, workers: usize) -> Self {
         // A parted table starts as a copy of everybody's, so each holds all polls and wakers.
         let reserved = TABLE_RESERVED
@@ -207,6 +242,7 @@ impl Room {
         let each = facts.descriptors_max.saturating_sub(reserved);
         let tables = if facts.are_tables_parted { workers } else { 1 };
         Self {
+            workers,
             reserved,
             each,
             all: each.saturating_mul(tables as u64).min(CONNECTIONS_MAX),
@@ -261,8 +297,10 @@ const USUAL_SOMAXCONN: u64 = 4096;
 /// The largest value of `--max-connections`. Containers often have a descriptor limit of 2^30,
 /// which says nothing about what they can hold.
 const CONNECTIONS_MAX: u64 = 16_000_000;
-/// The largest value of `--workers`.
-const WORKERS_MAX: u64 = 256;
+/// Connections for which `auto` brings shards in, if the memory is there; who wants more says so.
+const AUTO_SHARDS_FOR: u64 = 1_000_000;
+/// Descriptors a table is laid out for unasked: 512 KiB of the kernel's memory per worker.
+const TABLE_LAID_OUT: u64 = 65_536;
 
 #[cfg(test)]
 mod tests;

@@ -65,6 +65,9 @@ fn workers(config: &Config, facts: &Facts, plan: &Plan) -> String {
     } else {
         ", not pinned"
     });
+    if plan.shards > 0 {
+        let _ = write!(text, "; {} more join as these fill", plan.shards);
+    }
     text
 }
 
@@ -133,9 +136,9 @@ mod tests {
             "\
 throng {}, echo
   listening    ws://127.0.0.1:9000/echo
-  workers      2 on cores 0 1, pinned
-  connections  up to 39916; 20000 descriptors per worker
-  memory       20 GiB available; all idle connections: 154 MiB
+  workers      2 on cores 0 1, pinned; 54 more join as these fill
+  connections  up to 1000000; 20000 descriptors per worker
+  memory       20 GiB available; all idle connections: 3862 MiB
   backlog      4096
   to stop      Ctrl-C or SIGTERM closes everybody within 10s, a second one at once
 ",
@@ -147,13 +150,17 @@ throng {}, echo
     #[test]
     fn limits_in_the_way_come_with_their_cure() {
         let config = Config {
-            max_connections: Count::Exactly(1_000_000),
+            max_connections: Count::Exactly(5_000_000),
             backlog: 8192,
             ..Config::default()
         };
-        let text = report(&config, &facts(), &["127.0.0.1:9000"]);
+        let facts = Facts {
+            memory_available_bytes: None,
+            ..facts()
+        };
+        let text = report(&config, &facts, &["127.0.0.1:9000"]);
         assert!(text.contains("\n2 limits are in the way:\n"), "{text}");
-        assert!(text.contains("\n    -> ulimit -n 550042 as root"), "{text}");
+        assert!(text.contains("\n    -> ulimit -n 22543 as root"), "{text}");
         assert!(
             text.contains("\n    -> sysctl -w net.core.somaxconn=8192\n"),
             "{text}"

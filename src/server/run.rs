@@ -28,6 +28,8 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let crew_config = CrewConfig {
         endpoints: claim_all(config)?,
         workers: plan.workers,
+        shards: plan.shards,
+        descriptors_expected: plan.descriptors_expected,
         cores: if config.pin_cores {
             facts.cores.clone()
         } else {
@@ -37,6 +39,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             limits: config.limits.clone(),
             deflate: adapt::deflate(&config.deflate),
             connections_max: usize::try_from(plan.worker_connections_max)?,
+            connections_expected: usize::try_from(plan.worker_connections_expected)?,
             house: House::new(usize::try_from(plan.connections_max)?),
         },
     };
@@ -84,11 +87,27 @@ fn warn(started: &[Started]) {
     }
 }
 
+/// Lets more workers join if those there are will soon be full.
+fn grow<L: Send + 'static>(crew: &mut Crew<L>) {
+    let said = match crew.grow() {
+        Ok(0) => return,
+        Ok(joined) => format!(
+            "{joined} more workers for their descriptors, {} in all",
+            crew.started().len()
+        ),
+        Err(error) => format!("no more workers can join: {error} (TasksMax=, ulimit -u?)"),
+    };
+    let _ = writeln!(io::stderr(), "throng: {said}");
+}
+
 /// Waits for a signal or for the workers' end. The first SIGTERM or SIGINT drains, the second
 /// ends at once.
 fn watch<L: Send + 'static>(mut crew: Crew<L>, config: &Config) -> ExitCode {
     let mut draining = false;
     while !crew.is_finished() {
+        if !draining {
+            grow(&mut crew);
+        }
         match signals::wait(WATCH) {
             Some(Signal::Terminate | Signal::Interrupt) if draining => crew.stop(),
             Some(Signal::Terminate | Signal::Interrupt) => {

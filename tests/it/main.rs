@@ -14,6 +14,7 @@ mod listeners;
 mod pressure;
 mod rechunk;
 mod seeds;
+mod shards;
 mod slow;
 mod tidy;
 mod violations;

@@ -166,8 +166,8 @@ fn descriptors_running_out_costs_nobody_a_connection() {
     let limit = server.vitals().descriptors_max + 10;
     set_descriptor_limit(&server, limit);
 
-    // Ten fit; the kernel completes the handshake of the others, and they wait in its queue.
-    let waiting: Vec<_> = (0..40)
+    // Ten fit; the others are told to come back, and do not hang in the kernel's queue.
+    let newcomers: Vec<_> = (0..40)
         .map(|_| {
             let mut wire = Wire::connect(server.addr());
             wire.send(crate::harness::upgrade_request("").as_bytes());
@@ -194,14 +194,23 @@ fn descriptors_running_out_costs_nobody_a_connection() {
     let complaints = log.matches("Too many open files").count();
     assert!((1..=5).contains(&complaints), "{complaints} lines: {log}");
 
-    // Accepting resumes by itself: no new connection arrives to wake the listener.
-    let mut waiting = waiting.into_iter();
-    drop(waiting.by_ref().take(30).collect::<Vec<_>>());
-    for mut wire in waiting {
-        let head = wire.read_head().expect("an answer once there is room");
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        wire.echo(op::TEXT, b"better late");
+    let (mut served, mut refused) = (Vec::new(), 0);
+    for mut wire in newcomers {
+        let head = wire.read_head().expect("an answer, also without room");
+        if head.starts_with("HTTP/1.1 101 ") {
+            served.push(wire);
+        } else {
+            assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+            assert!(head.contains("Retry-After: "), "{head}");
+            wire.expect_end();
+            refused += 1;
+        }
     }
+    assert!((8..=10).contains(&served.len()), "{} served", served.len());
+    assert_eq!(served.len() + refused, 40);
+    drop(served);
+    watch.until("there is room again", |now| now.descriptors_max < limit - 5);
+    Wire::open(server.addr()).echo(op::TEXT, b"better late");
 }
 
 fn set_descriptor_limit(server: &Server, limit: usize) {

@@ -59,19 +59,84 @@ fn too_few_descriptors_name_limit_and_commands() {
         descriptors_max: 20_000,
         ..generous()
     };
-    let plan = Plan::new(&asking(1_000_000), &facts);
-    assert_eq!(plan.connections_max, 39_916);
-    let (cause, cure) = advice(&asking(1_000_000), &facts);
+    let plan = Plan::new(&asking(10_000_000), &facts);
+    assert_eq!((plan.workers, plan.shards), (2, 254));
+    assert_eq!(plan.connections_max, 256 * (20_000 - 32 - 4 * 256 - 2));
+    let facts = Facts {
+        memory_available_bytes: None,
+        epoll_watches_max: None,
+        ..facts
+    };
+    let (cause, cure) = advice(&asking(10_000_000), &facts);
     assert_eq!(
         cause,
-        "1000000 connections need 550042 descriptors per worker, the limit is 20000: serving up \
-         to 39916"
+        "10000000 connections need 44027 descriptors per worker, the limit is 20000: serving up \
+         to 4849152"
     );
     assert_eq!(
         cure,
-        "ulimit -n 550042 as root before starting, or LimitNOFILE=550042 in the unit; or \
-         --workers 56"
+        "ulimit -n 44027 as root before starting, or LimitNOFILE=44027 in the unit"
     );
+}
+
+#[test]
+fn workers_are_added_for_the_descriptors_they_bring() {
+    let facts = Facts {
+        descriptors_max: 20_000,
+        ..generous()
+    };
+    let plan = Plan::new(&asking(1_000_000), &facts);
+    assert_eq!((plan.workers, plan.shards), (2, 54));
+    assert_eq!(
+        (plan.connections_max, &plan.advice[..]),
+        (1_000_000, &[][..])
+    );
+    let room = plan.worker_connections_max * 56;
+    assert!(
+        (1_100_000..1_120_000).contains(&room),
+        "a tenth to spare: {room}"
+    );
+    assert!(plan.worker_connections_expected * 56 >= 1_100_000);
+    assert!(plan.descriptors_expected <= 20_000);
+    let one_less = Plan::new(&asking(39_916), &facts);
+    assert_eq!(one_less.shards, 0, "it fits without");
+    let config = Config {
+        workers: Count::Exactly(70),
+        ..asking(1_000_000)
+    };
+    assert_eq!(
+        Plan::new(&config, &facts).shards,
+        0,
+        "those asked for will do"
+    );
+    // Not asked for a number, it plans for what the memory holds, up to a million.
+    let auto = Plan::new(&Config::default(), &facts);
+    assert_eq!((auto.shards, auto.connections_max), (54, 1_000_000));
+    let small = Facts {
+        memory_available_bytes: Some(512 << 20),
+        ..facts
+    };
+    let auto = Plan::new(&Config::default(), &small);
+    assert_eq!((auto.shards, auto.connections_max), (6, 132_560));
+}
+
+#[test]
+fn without_tables_of_their_own_workers_bring_nothing() {
+    let facts = Facts {
+        descriptors_max: 20_000,
+        are_tables_parted: false,
+        ..generous()
+    };
+    let plan = Plan::new(&asking(1_000_000), &facts);
+    assert_eq!((plan.shards, plan.connections_max), (0, 19_958));
+    let causes: Vec<_> = plan.advice.iter().map(|advice| &advice.cause[..]).collect();
+    assert_eq!(causes.len(), 2, "{causes:?}");
+    assert!(
+        causes[0].contains("descriptors for all workers"),
+        "{causes:?}"
+    );
+    assert!(causes[1].starts_with("descriptor tables cannot be parted"));
+    assert!(plan.advice[1].cure.contains("seccomp"));
 }
 
 #[test]
@@ -96,12 +161,14 @@ fn the_ceiling_of_the_ceiling_comes_first() {
 #[test]
 fn a_limit_below_c10k_is_mentioned_unasked() {
     let facts = Facts {
-        descriptors_max: 1024,
+        descriptors_max: 256,
         ..generous()
     };
+    let plan = Plan::new(&Config::default(), &facts);
+    assert_eq!(plan.shards, 26, "more tables would hold less in all");
     let (cause, _) = advice(&Config::default(), &facts);
     assert!(
-        cause.starts_with("10000 connections need 5542 descriptors per worker"),
+        cause.starts_with("10000 connections need 539 descriptors per worker"),
         "{cause}"
     );
 }

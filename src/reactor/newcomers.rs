@@ -1,0 +1,178 @@
+//! Newcomers: where they come from, who serves them, and what those are told whom nobody can.
+//!
+//! ```text
+//!  listener --accept--> house has no place ----------> 503, Retry-After
+//!                       a place here ----------------> an entry, served at once
+//!                       a place with another worker -> handed over ----> the same, there
+//!  listener --accept--> no descriptor left: taken with the spare one, handed over or told 503
+//! ```
+//!
+//! Why they are handed over: the kernel's hash over the listeners of a port knows nothing of room.
+//! A full worker that stopped accepting would let its share of newcomers wait in a queue that moves
+//! only when somebody leaves; one that closed its listener would reset those who are in its queue
+//! (`tcp_migrate_req` is off by default), and would have to win them back later.
+
+use std::io;
+
+use super::acceptor::{ACCEPTS_PER_TURN, Accepted};
+use super::app::{App, Ending};
+use super::connection::{Flags, Phase};
+use super::house::Place;
+use super::worker::Worker;
+use super::{Host, Stream};
+
+/// Between two log lines about the same exhaustion.
+const QUIET_TICKS: u32 = 100;
+
+impl<A: App, H: Host> Worker<A, H> {
+    /// Takes newcomers, a few from each listener, and serves what they already sent.
+    pub(super) fn accept_waiting(&mut self) {
+        self.acceptor.tick(self.desk.now_tick);
+        if self.acceptor.is_busy()
+            && let Some((stream, to)) = self.stranded.take()
+        {
+            match to {
+                Some(to) => self.hand_over(stream, to),
+                None => self.place(stream),
+            }
+        }
+        let mut from = 0;
+        while let Some(listener) = self.acceptor.next_waiting(from) {
+            from = listener + 1;
+            for _ in 0..ACCEPTS_PER_TURN {
+                match self.acceptor.accept(&mut self.host, listener) {
+                    Accepted::Stream(stream) if self.acceptor.is_hatch(listener) => {
+                        self.settle(stream); // its place was kept by whoever sent it
+                    }
+                    Accepted::Stream(stream) => self.welcome(stream),
+                    Accepted::Nobody => break,
+                    Accepted::Exhausted(cause) => {
+                        self.complain(cause);
+                        if self.acceptor.is_hatch(listener) {
+                            self.house.leave(self.seat); // lost on the way, and its place with it
+                        } else if !self.accept_without_room(listener) {
+                            return self.acceptor.rest(self.desk.now_tick);
+                        }
+                    }
+                }
+                if self.stranded.is_some() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, stream: H::Stream) {
+        self.desk.counters.accepted += 1;
+        self.place(stream);
+    }
+
+    fn place(&mut self, stream: H::Stream) {
+        match self.house.enter(self.seat) {
+            Place::Here => self.settle(stream),
+            Place::With(other) if self.leaving.is_none() => self.hand_over(stream, other),
+            Place::With(other) => {
+                self.house.leave(other); // it may be gone before it looks
+                self.turn_away(stream);
+            }
+            Place::Soon if self.leaving.is_none() => self.strand(stream, None),
+            Place::Soon | Place::Nowhere => self.turn_away(stream),
+        }
+    }
+
+    /// A newcomer's request is often there already: it is answered before the connection is
+    /// registered, which spares a wake-up.
+    fn settle(&mut self, stream: H::Stream) {
+        let id = self.entries.insert(stream, self.desk.now_tick);
+        if let Some(conn) = self.entries.of(id) {
+            conn.flags.set(Flags::READABLE);
+        }
+        self.run(id, |run| run.serve());
+        let Some(conn) = self.entries.of(id) else {
+            return;
+        };
+        if conn.phase == Phase::Dead {
+            return;
+        }
+        if let Err(cause) = self.host.register(&conn.stream, id) {
+            self.end(id, Ending::Reset);
+            return self.complain(cause);
+        }
+        self.arm(id);
+    }
+
+    /// Gives a newcomer to the worker that has kept a place for it.
+    fn hand_over(&mut self, stream: H::Stream, to: usize) {
+        match self.host.hand_over(to, &stream) {
+            Ok(()) => self.desk.counters.handed_over += 1,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.strand(stream, Some(to));
+            }
+            Err(_) => {
+                self.house.leave(to);
+                self.turn_away(stream);
+            }
+        }
+    }
+
+    /// Whoever waits in our queue waits a little longer, and is not turned away.
+    fn strand(&mut self, stream: H::Stream, to: Option<usize>) {
+        self.stranded = Some((stream, to));
+        self.acceptor.rest(self.desk.now_tick);
+    }
+
+    /// Nobody is handed over any more.
+    pub(super) fn give_up_stranded(&mut self) {
+        if let Some((stream, to)) = self.stranded.take() {
+            if let Some(to) = to {
+                self.house.leave(to);
+            }
+            self.turn_away(stream);
+        }
+    }
+
+    /// Best effort, there is no entry to go on with.
+    fn turn_away(&mut self, mut stream: H::Stream) {
+        self.desk.counters.turned_away += 1;
+        // Closing over an unread request would send a reset, which overtakes the answer.
+        let _ = stream.recv(&mut self.desk.recv);
+        let _ = stream.send(TURNED_AWAY);
+        let _ = stream.shutdown_write();
+    }
+
+    /// Accepts one who would otherwise wait in the kernel's queue until it gives up. `false`: that
+    /// did not work either, or nobody waits.
+    fn accept_without_room(&mut self, listener: usize) -> bool {
+        let Ok(stream) = self.host.accept_spare(listener) else {
+            return false;
+        };
+        self.desk.counters.accepted += 1;
+        match self.house.enter_elsewhere(self.seat) {
+            Some(other) => self.hand_over(stream, other),
+            None => self.turn_away(stream),
+        }
+        self.host.restock();
+        true
+    }
+
+    /// One line about exhaustion, not one per refused connection.
+    fn complain(&mut self, cause: io::Error) {
+        let now = self.desk.now_tick;
+        self.desk.counters.exhausted += 1;
+        let quiet = self
+            .last_complaint_tick
+            .is_some_and(|last| now.wrapping_sub(last) < QUIET_TICKS);
+        if !quiet {
+            self.last_complaint_tick = Some(now);
+            self.complaint = Some(cause);
+        }
+    }
+
+    /// What the host refused lately, for the log.
+    pub fn take_complaint(&mut self) -> Option<io::Error> {
+        self.complaint.take()
+    }
+}
+
+/// For those who come when the house is full.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
