@@ -58,6 +58,8 @@ macro_rules! choice {
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+/// More than any machine has.
+const TIB_64: u64 = 1 << 46;
 /// The wheel's tick; nothing shorter can be kept.
 const TICK_MS: u64 = 100;
 const SECOND_MS: u64 = 1_000;
@@ -110,6 +112,20 @@ pub static KNOBS: &[Knob] = &[
         also: &["connections", "max-clients", "limit"],
     },
     Knob {
+        name: "max-memory",
+        group: Group::Serving,
+        kind: Kind::Bytes(
+            number!(max_memory_bytes: u64, 16 * MIB, TIB_64, zero "what the machine has"),
+        ),
+        brief: "Memory above which new connections are refused with 503",
+        story: "Counted are the process (RSS) and the kernel's share of its connections, about 3970 \
+            bytes each. Whatever is set, newcomers are also refused when the control group or the \
+            machine has less than a twentieth left, so that the OOM killer, which would take \
+            everybody, is not the one to decide. Whoever is connected stays.",
+        example: "8GiB",
+        also: &["memory", "memory-limit", "max-rss", "memory-max"],
+    },
+    Knob {
         name: "app",
         group: Group::Serving,
         kind: Kind::Choice(choice!(app: "echo" => App::Echo)),
@@ -117,6 +133,20 @@ pub static KNOBS: &[Knob] = &[
         story: "GET /healthz answers 200 on the same port, whatever the application.",
         example: "echo",
         also: &["application", "handler", "mode"],
+    },
+    Knob {
+        name: "stats",
+        group: Group::Serving,
+        kind: Kind::Switch(Toggle {
+            read: |config| config.stats,
+            write: |config, is_on| config.stats = is_on,
+        }),
+        brief: "GET /stats answers with counts and bytes, as JSON",
+        story: "Connections, counters and memory of the whole server, on the same port as everything \
+            else: for the load generator (--gauge) and for scripts. Switch it off where that port is \
+            open to the world.",
+        example: "off",
+        also: &["status", "metrics", "gauge"],
     },
     Knob {
         name: "drain-secs",

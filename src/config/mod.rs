@@ -36,8 +36,13 @@ pub struct Config {
     pub workers: Count,
     /// Connections in all workers together; `Auto` is what descriptors and memory allow.
     pub max_connections: Count,
+    /// Memory of process and connections above which newcomers are refused; 0 leaves it to the
+    /// limits of the machine.
+    pub max_memory_bytes: u64,
     /// What answers the messages.
     pub app: App,
+    /// Whether `GET /stats` answers.
+    pub stats: bool,
     /// What one connection may cost and how long it may take.
     pub limits: Limits,
     /// Compression (RFC 7692).
@@ -100,7 +105,10 @@ impl Default for Config {
             listen: vec![Endpoint::Tcp(([127, 0, 0, 1], 9000).into())],
             workers: Count::Auto,
             max_connections: Count::Auto,
+            max_memory_bytes: 0,
             app: App::Echo,
+            // The default address is this machine's own; whoever opens it to the world decides anew.
+            stats: true,
             limits: Limits::default(),
             deflate: Deflate::default(),
             // Leaves a default systemd unit (90 s to stop) room to finish.

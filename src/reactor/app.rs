@@ -1,5 +1,7 @@
 //! What an application is to the engine: a handful of calls, monomorphised into the worker.
 
+use std::borrow::Cow;
+
 use super::outbox::Outbox;
 use super::{ConnId, Outgoing};
 use crate::http1::Head;
@@ -40,6 +42,12 @@ pub trait App: Sized + 'static {
         let _ = (id, conn, ending);
     }
 
+    /// Memory that connection's state holds beside itself, for the ledger.
+    fn held_bytes(&self, conn: &Self::Conn) -> usize {
+        let _ = conn;
+        0
+    }
+
     /// Another worker's letter.
     fn on_letter(&mut self, letter: Self::Letter, out: &mut Outgoing<Self::Letter>) {
         let _ = (letter, out);
@@ -63,7 +71,7 @@ pub enum Answer<C> {
         /// The `Content-Type`.
         content_type: &'static str,
         /// The body.
-        body: &'static str,
+        body: Cow<'static, str>,
     },
 }
 

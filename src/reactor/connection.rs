@@ -85,6 +85,18 @@ pub(crate) struct Backlog {
     pub(crate) discarded: usize,
 }
 
+impl Backlog {
+    /// Memory of what was read and not understood.
+    pub(crate) fn unread_bytes(&self) -> usize {
+        self.unread.as_ref().map_or(0, Vec::capacity)
+    }
+
+    /// All memory held on to, the box itself included.
+    pub(crate) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.unread_bytes() + self.queue.held_bytes()
+    }
+}
+
 /// Everything the worker knows about one peer.
 ///
 /// `repr(C)` keeps the order as written, without holes; the niche of `phase` lets the slab mark a

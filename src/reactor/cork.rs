@@ -58,6 +58,11 @@ pub(crate) struct Cork {
 }
 
 impl Cork {
+    /// Memory kept for the next run.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes.capacity() + self.pieces.capacity() * size_of::<Piece>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.alone.is_empty() && self.pieces.is_empty() && self.bytes.is_empty()
     }

@@ -174,6 +174,11 @@ impl<L: Send + 'static> Crew<L> {
         Ok(joined)
     }
 
+    /// How many workers have joined so far.
+    pub fn workers(&self) -> usize {
+        self.threads.len()
+    }
+
     /// What the workers found when they started.
     pub fn started(&self) -> &[Started] {
         &self.started
@@ -191,6 +196,11 @@ impl<L: Send + 'static> Crew<L> {
         }
         let window_ms = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
         self.tell_all(|| Mail::Drain { window_ms });
+    }
+
+    /// Has every worker put a new ledger on the board, marked with `round`.
+    pub fn take_stock(&mut self, round: u64) {
+        self.tell_all(|| Mail::TakeStock { round });
     }
 
     /// Ends all workers at once.

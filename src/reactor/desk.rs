@@ -92,6 +92,11 @@ impl Desk {
         }
     }
 
+    /// What the bench takes, whatever connections there are.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.recv.len() + self.cork.held_bytes() + self.codec.held_bytes()
+    }
+
     /// A new turn: its inflate allowance and its time.
     pub(crate) fn begin_turn(&mut self, raw_ms: u64, intended_wait_ms: u64) {
         self.now_tick = self.clock.advance(raw_ms, intended_wait_ms);

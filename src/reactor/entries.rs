@@ -90,10 +90,14 @@ impl<S, C> Entries<S, C> {
             .filter(|conn| conn.generation == id.generation())
     }
 
+    /// Whoever lives in a slot now.
+    pub(crate) fn at(&self, index: u32) -> Option<&Connection<S, C>> {
+        self.slab.get(index as usize)
+    }
+
     /// The id of whoever lives in a slot now.
     pub(crate) fn id_at(&self, index: u32) -> Option<ConnId> {
-        self.slab
-            .get(index as usize)
+        self.at(index)
             .map(|conn| ConnId::new(conn.generation, index))
     }
 

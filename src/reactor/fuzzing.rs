@@ -7,6 +7,7 @@ use super::{
 };
 use crate::http1::Head;
 use crate::limits::Limits;
+use crate::metrics::Board;
 use crate::ws::deflate::{DeflateConfig, Mode};
 use crate::ws::message::Message;
 
@@ -81,6 +82,7 @@ fn serve(host: &ScriptHost, peer: &Script, turns_max: usize) {
         connections_max: 4,
         connections_expected: 4,
         house: House::new(4),
+        board: Board::new(1),
     };
     let mut worker = Worker::new(Mirror, host.clone(), mailbox, vec![post], &config);
     let mut now_ms = 0;

@@ -108,9 +108,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 content_type,
                 body,
             } => {
-                self.respond(status, ("Content-Type", content_type), body);
+                self.respond(status, ("Content-Type", content_type), &body);
                 if head.method == "HEAD" {
-                    self.drop_body(body);
+                    self.drop_body(&body);
                 }
                 return false;
             }

@@ -25,6 +25,7 @@ mod newcomers;
 mod outbox;
 mod outqueue;
 mod script;
+mod stocktaking;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,11 @@ pub enum Mail<L> {
     Drain {
         /// How long the farewells are spread.
         window_ms: u32,
+    },
+    /// Go through the connections and put a new ledger on the board.
+    TakeStock {
+        /// Which round of stocktaking this is.
+        round: u64,
     },
     /// Finish at once.
     Stop,

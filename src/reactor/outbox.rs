@@ -48,7 +48,7 @@ impl<L: Send + 'static> Outgoing<L> {
             .post(Mail::App(letter))
             .map_err(|full| match full.0 {
                 Mail::App(letter) => Full(letter),
-                Mail::Drain { .. } | Mail::Stop => unreachable!("it is the letter that comes back"),
+                _ => unreachable!("it is the letter that comes back"),
             })
     }
 }

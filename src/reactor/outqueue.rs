@@ -65,6 +65,15 @@ impl OutQueue {
         self.bytes
     }
 
+    /// Memory of the queue. A shared frame is not counted: it is not ours alone.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let owned = self.chunks.iter().map(|chunk| match &chunk.bytes {
+            Bytes::Owned(bytes) => bytes.capacity(),
+            Bytes::Shared(_) => 0,
+        });
+        self.chunks.capacity() * size_of::<Chunk>() + owned.sum::<usize>()
+    }
+
     /// Queues bytes of our own, `from` that offset.
     pub(crate) fn push_owned(&mut self, bytes: Vec<u8>, from: usize) {
         self.push(Chunk {

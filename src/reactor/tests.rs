@@ -10,6 +10,7 @@ use super::script::{Script, ScriptHost};
 use super::*;
 use crate::http1::Head;
 use crate::limits::Limits;
+use crate::metrics::Board;
 use crate::ws::close::{CloseCode, Violation};
 use crate::ws::deflate::DeflateConfig;
 use crate::ws::frame::{Kind, Opcode, append_frame};
@@ -49,7 +50,7 @@ impl App for Parrot {
             _ => Answer::Respond {
                 status: 404,
                 content_type: "text/plain",
-                body: "no\n",
+                body: "no\n".into(),
             },
         }
     }
@@ -127,6 +128,7 @@ impl World {
             connections_max,
             connections_expected: connections_max,
             house: House::new(connections_max),
+            board: Board::new(1),
         };
         let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);
         Self {

@@ -14,14 +14,15 @@ use super::deadline::{Due, due};
 use super::desk::{Desk, Next};
 use super::drain::Drain;
 use super::entries::Entries;
-use super::house::House;
+use super::house::{House, WORKERS_MAX};
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
 use super::outqueue::SharedFrame;
+use super::stocktaking::Stocktaking;
 use super::wheel::Wheel;
 use super::{ConnId, Event, Host, Mail};
 use crate::limits::Limits;
-use crate::metrics::Counters;
+use crate::metrics::{Board, Counters};
 use crate::ws::deflate::DeflateConfig;
 
 /// Timers looked at per turn: most turn out to be pings, which are writes of some 5 us. Thousands
@@ -50,6 +51,8 @@ pub struct WorkerConfig {
     pub connections_expected: usize,
     /// The same for all workers together.
     pub house: Arc<House>,
+    /// Where the workers' figures can be read.
+    pub board: Arc<Board>,
 }
 
 impl Default for WorkerConfig {
@@ -62,6 +65,7 @@ impl Default for WorkerConfig {
             connections_max,
             connections_expected: connections_max,
             house: House::new(connections_max),
+            board: Board::new(WORKERS_MAX),
         }
     }
 }
@@ -97,6 +101,10 @@ pub struct Worker<A: App, H: Host> {
     pub(super) complaint: Option<std::io::Error>,
     /// The budget ended before the mailbox did.
     mail_waits: bool,
+    board: Arc<Board>,
+    /// The tick, the connections and the upgrades and endings that were published last.
+    published: (u32, usize, u64),
+    stocktaking: Option<Stocktaking>,
 }
 
 /// How far going down has come.
@@ -166,6 +174,9 @@ impl<A: App, H: Host> Worker<A, H> {
             last_complaint_tick: None,
             complaint: None,
             mail_waits: false,
+            board: config.board.clone(),
+            published: (0, 0, 0),
+            stocktaking: None,
         }
     }
 
@@ -184,12 +195,14 @@ impl<A: App, H: Host> Worker<A, H> {
         if self.read_mail().is_break() {
             return self.stop();
         }
+        self.take_stock();
         self.guarded(Self::expire_timers);
         if self.leave().is_break() {
             return self.stop();
         }
         self.deliver();
         self.reap();
+        self.publish();
         self.next_turn()
     }
 
@@ -342,6 +355,10 @@ impl<A: App, H: Host> Worker<A, H> {
                     break;
                 }
                 Some(Mail::Stop) => return ControlFlow::Break(()),
+                Some(Mail::TakeStock { round }) => {
+                    let worker_bytes = self.desk.held_bytes();
+                    self.stocktaking = Some(Stocktaking::new(round, worker_bytes));
+                }
                 Some(Mail::Drain { window_ms }) => {
                     let window_ticks = window_ms.div_ceil(TICK_MS as u32);
                     if self.leaving.is_none() {
@@ -360,6 +377,36 @@ impl<A: App, H: Host> Worker<A, H> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// A slice of the ledger, if somebody has asked for one.
+    fn take_stock(&mut self) {
+        let Some(stocktaking) = &mut self.stocktaking else {
+            return;
+        };
+        let round = stocktaking.round;
+        if let Some(ledger) = stocktaking.step(&self.app, &self.entries) {
+            self.board.publish_ledger(self.seat, ledger, round);
+            self.stocktaking = None;
+        }
+    }
+
+    /// Copies the counters to the board: ten times a second at most, and when connections came or
+    /// went, so that messages do not pay for it.
+    fn publish(&mut self) {
+        let counters = &self.desk.counters;
+        let (tick, sockets) = (self.desk.now_tick, self.entries.len());
+        let now = (tick, sockets, counters.upgraded + counters.ended);
+        if now != self.published {
+            self.published = now;
+            self.publish_all();
+        }
+    }
+
+    fn publish_all(&self) {
+        let (counters, sockets) = (&self.desk.counters, self.entries.len());
+        let heartbeat = u64::from(self.desk.now_tick);
+        self.board.publish(self.seat, counters, sockets, heartbeat);
     }
 
     fn expire_timers(&mut self) {
@@ -479,6 +526,7 @@ impl<A: App, H: Host> Worker<A, H> {
             self.desk.counters.closed += 1;
             self.house.leave(self.seat);
             if let Some(state) = conn.app.take() {
+                self.desk.counters.ended += 1;
                 let app = &mut self.app;
                 let _ = catch_unwind(AssertUnwindSafe(|| app.on_close(id, state, ending)));
             }
@@ -492,6 +540,7 @@ impl<A: App, H: Host> Worker<A, H> {
             || !self.over.is_empty()
             || self.acceptor.is_busy()
             || self.mail_waits
+            || self.stocktaking.is_some()
             || !self.dirty.is_empty()
         {
             return Turn::Wait(0);
@@ -517,6 +566,7 @@ impl<A: App, H: Host> Worker<A, H> {
             }
         }
         self.reap();
+        self.publish_all();
         Turn::Finished
     }
 }

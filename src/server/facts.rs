@@ -59,7 +59,7 @@ impl Facts {
             somaxconn: sys("net/core/somaxconn"),
             epoll_watches_max: sys("fs/epoll/max_user_watches"),
             conntrack_max: sys("net/netfilter/nf_conntrack_max"),
-            memory_available_bytes: available(&proc.join("meminfo")),
+            memory_available_bytes: kibibytes(&proc.join("meminfo"), "MemAvailable"),
             memory_limit_bytes: cgroup_limit(&proc.join("self/cgroup"), cgroups),
         }
     }
@@ -77,40 +77,68 @@ fn can_part_tables() -> bool {
     matches!(parted, Ok(parted) if !matches!(parted, fdtable::Parted::Shared(_)))
 }
 
-fn number(path: &Path) -> Option<u64> {
+pub(super) fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-fn available(meminfo: &Path) -> Option<u64> {
-    let text = fs::read_to_string(meminfo).ok()?;
+/// The value of one line of `/proc/meminfo` or `/proc/self/status`.
+pub(super) fn kibibytes(file: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
     let line = text
         .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
-/// The smallest limit from our group up to the root: every ancestor's limit holds, too.
+/// The smallest limit of our groups.
 fn cgroup_limit(membership: &Path, root: &Path) -> Option<u64> {
-    let text = fs::read_to_string(membership).ok()?;
+    let groups = memory_groups(membership, root);
+    groups.into_iter().map(|group| group.limit_bytes).min()
+}
+
+/// A control group of ours that limits memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MemoryGroup {
+    /// Where it lies.
+    pub(super) folder: PathBuf,
+    /// Its limit.
+    pub(super) limit_bytes: u64,
+    /// The file that says how much of it is used.
+    pub(super) used: &'static str,
+}
+
+/// Our groups with a limit, from our own up to the root: every ancestor's limit holds, too.
+pub(super) fn memory_groups(membership: &Path, root: &Path) -> Vec<MemoryGroup> {
+    let text = fs::read_to_string(membership).unwrap_or_default();
     // `0::/path` is version 2, `4:memory:/path` version 1; both may be mounted side by side.
     let files = text.lines().filter_map(|line| {
         let (_, line) = line.split_once(':')?;
         match line.split_once(':')? {
-            ("", path) => Some((root.to_owned(), path, "memory.max")),
-            ("memory", path) => Some((root.join("memory"), path, "memory.limit_in_bytes")),
+            ("", path) => Some((root.to_owned(), path, "memory.max", "memory.current")),
+            ("memory", path) => {
+                let (limit, used) = ("memory.limit_in_bytes", "memory.usage_in_bytes");
+                Some((root.join("memory"), path, limit, used))
+            }
             _ => None,
         }
     });
-    let limits = files.flat_map(|(mount, path, file)| {
+    let groups = files.flat_map(|(mount, path, limit, used)| {
         let path = PathBuf::from(path.trim_start_matches('/'));
-        let groups: Vec<_> = path.ancestors().map(|group| mount.join(group)).collect();
-        groups
-            .into_iter()
-            .filter_map(move |group| number(&group.join(file)))
+        let folders: Vec<_> = path.ancestors().map(|group| mount.join(group)).collect();
+        folders.into_iter().filter_map(move |folder| {
+            let limit_bytes = number(&folder.join(limit))?;
+            Some(MemoryGroup {
+                folder,
+                limit_bytes,
+                used,
+            })
+        })
     });
     // Version 2 writes `max`, which is no number; version 1 a number near 2^63.
-    limits.filter(|limit| *limit < UNLIMITED_BYTES).min()
+    groups
+        .filter(|group| group.limit_bytes < UNLIMITED_BYTES)
+        .collect()
 }
 
 /// What POSIX promises at least, for a system that does not answer.

@@ -6,8 +6,11 @@
 
 pub mod adapt;
 pub mod facts;
+pub mod memory;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod stats;
+mod watch;
 
 pub use run::run;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -10,14 +10,13 @@ use super::adapt;
 use super::facts::Facts;
 use super::plan::Plan;
 use super::report;
+use super::stats::Stats;
+use super::watch::{Watch, say};
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
+use crate::metrics::Board;
 use crate::reactor::{Crew, CrewConfig, House, Started, WorkerConfig};
-use crate::sys::Endpoint;
-use crate::sys::signals::{self, Signal};
-
-/// How often the main thread looks whether the workers are still there.
-const WATCH: Duration = Duration::from_millis(200);
+use crate::sys::{Endpoint, signals};
 
 /// Serves until a signal ends it.
 pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
@@ -25,6 +24,9 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     signals::block().context("cannot block signals")?;
     let facts = Facts::gather();
     let plan = Plan::new(config, &facts);
+    let house = House::new(usize::try_from(plan.connections_max)?);
+    let board = Board::new(plan.workers + plan.shards);
+    let stats = Arc::new(Stats::new(board.clone(), house.clone()));
     let crew_config = CrewConfig {
         endpoints: claim_all(config)?,
         workers: plan.workers,
@@ -40,11 +42,18 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
             deflate: adapt::deflate(&config.deflate),
             connections_max: usize::try_from(plan.worker_connections_max)?,
             connections_expected: usize::try_from(plan.worker_connections_expected)?,
-            house: House::new(usize::try_from(plan.connections_max)?),
+            house: house.clone(),
+            board,
         },
     };
     let App::Echo = config.app;
-    let crew = Crew::start(crew_config, |_| Echo).context("cannot start the workers")?;
+    let page = stats.clone();
+    let echo = match config.stats {
+        true => Echo::with_stats(Arc::new(move || page.json())),
+        false => Echo::default(),
+    };
+    let crew =
+        Crew::start(crew_config, move |_| echo.clone()).context("cannot start the workers")?;
     let bound: Vec<_> = crew
         .endpoints()
         .iter()
@@ -53,7 +62,7 @@ pub fn run(config: &Config) -> anyhow::Result<ExitCode> {
     // Whoever started us may not want to read it; that is no reason not to serve.
     let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &bound).as_bytes());
     warn(crew.started());
-    Ok(watch(crew, config))
+    Ok(Watch::new(crew, stats, house, config).until_the_end())
 }
 
 /// Claims every address before anything else is done: a port in use is the commonest mistake.
@@ -80,47 +89,6 @@ fn cure(listen: &Listen) -> String {
 /// Says once what a worker could not have; it serves all the same.
 fn warn(started: &[Started]) {
     if let Some(reason) = started.iter().find_map(|worker| worker.not_pinned.as_ref()) {
-        let _ = writeln!(
-            io::stderr(),
-            "throng: workers are not pinned to cores: {reason}"
-        );
-    }
-}
-
-/// Lets more workers join if those there are will soon be full.
-fn grow<L: Send + 'static>(crew: &mut Crew<L>) {
-    let said = match crew.grow() {
-        Ok(0) => return,
-        Ok(joined) => format!(
-            "{joined} more workers for their descriptors, {} in all",
-            crew.started().len()
-        ),
-        Err(error) => format!("no more workers can join: {error} (TasksMax=, ulimit -u?)"),
-    };
-    let _ = writeln!(io::stderr(), "throng: {said}");
-}
-
-/// Waits for a signal or for the workers' end. The first SIGTERM or SIGINT drains, the second
-/// ends at once.
-fn watch<L: Send + 'static>(mut crew: Crew<L>, config: &Config) -> ExitCode {
-    let mut draining = false;
-    while !crew.is_finished() {
-        if !draining {
-            grow(&mut crew);
-        }
-        match signals::wait(WATCH) {
-            Some(Signal::Terminate | Signal::Interrupt) if draining => crew.stop(),
-            Some(Signal::Terminate | Signal::Interrupt) => {
-                draining = true;
-                crew.drain(Duration::from_millis(config.drain_ms.into()));
-            }
-            Some(Signal::Hangup) | None => {}
-        }
-    }
-    let (_, sound) = crew.join();
-    if sound {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+        say(&format!("workers are not pinned to cores: {reason}"));
     }
 }

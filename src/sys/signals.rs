@@ -16,9 +16,11 @@ pub enum Signal {
     Interrupt,
     /// SIGHUP: read the configuration again.
     Hangup,
+    /// SIGUSR1: say how you are.
+    Report,
 }
 
-/// Blocks the three signals in the calling thread and in those it will start, and ignores SIGPIPE
+/// Blocks these signals in the calling thread and in those it will start, and ignores SIGPIPE
 /// in the whole process (a peer that is gone is an error of one write).
 ///
 /// Call it on the main thread before any other starts. A thread that lacks the mask would be
@@ -79,13 +81,14 @@ pub fn wait(timeout: Duration) -> Option<Signal> {
 }
 
 impl Signal {
-    const ALL: [Self; 3] = [Self::Terminate, Self::Interrupt, Self::Hangup];
+    const ALL: [Self; 4] = [Self::Terminate, Self::Interrupt, Self::Hangup, Self::Report];
 
     fn number(self) -> libc::c_int {
         match self {
             Self::Terminate => libc::SIGTERM,
             Self::Interrupt => libc::SIGINT,
             Self::Hangup => libc::SIGHUP,
+            Self::Report => libc::SIGUSR1,
         }
     }
 

@@ -16,5 +16,6 @@ mod rechunk;
 mod seeds;
 mod shards;
 mod slow;
+mod stats;
 mod tidy;
 mod violations;

@@ -33,7 +33,7 @@ impl World {
             ..WorkerConfig::default()
         };
         let host = Memory(wires.clone());
-        let worker = Worker::new(Echo, host, mailbox, vec![post], &config);
+        let worker = Worker::new(Echo::default(), host, mailbox, vec![post], &config);
         let mut world = Self {
             worker,
             wires,

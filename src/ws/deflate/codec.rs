@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zlib_rs::{Deflate, DeflateConfig as Parameters, DeflateFlush, Inflate};
 
-use super::inflating::{Inflating, Limits, OUTPUT_STEP_BYTES, Progress};
+use super::inflating::{INFLATER_BYTES, Inflating, Limits, OUTPUT_STEP_BYTES, Progress};
 use super::{Compression, DeflateConfig, Half, TAIL};
 use crate::ws::close::Violation;
 
@@ -51,6 +51,17 @@ impl Codec {
     /// What it was made with, and what connections are to be negotiated with.
     pub fn config(&self) -> &DeflateConfig {
         &self.config
+    }
+
+    /// Memory of the machinery, lent inflaters included.
+    pub fn held_bytes(&self) -> usize {
+        let bits = (ENGINE_BITS_MIN..).zip(&self.deflaters);
+        let made = bits.filter(|(_, deflater)| deflater.is_some());
+        let inflaters = self.inflaters.len() + Arc::strong_count(&self.lease) - 1;
+        made.map(|(bits, _)| deflater_bytes(bits)).sum::<usize>()
+            + inflaters * INFLATER_BYTES
+            + self.squeezed.capacity()
+            + self.inflated.capacity()
     }
 
     /// Sets the share of a turn: how many bytes may be inflated until the next call, counted in
