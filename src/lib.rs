@@ -3,9 +3,10 @@
 //! The crate is layered; arrows say who may import whom, and `tests/it/tidy.rs` checks them:
 //!
 //! ```text
-//!  main -> cli -> config          server -> everything (it alone knows everybody)
+//!  main -> cli -> config, tuning  server -> everything (it alone knows everybody)
 //!  reactor -> ws, sys, metrics, limits
-//!  tls -> sys (pages for keys)    ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
+//!  tls -> sys (pages for keys)    tuning -> sys
+//!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
 //! ```
 //!
 //! To embed the engine, implement [`reactor::App`] and hand it to the reactor: see
@@ -21,4 +22,5 @@ pub mod reactor;
 pub mod server;
 pub mod sys;
 pub mod tls;
+pub mod tuning;
 pub mod ws;

@@ -74,6 +74,12 @@ fn unshare_by_close_range() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether [`part`] would work, tried where it harms nobody: in a thread that ends at once.
+pub fn can_part() -> bool {
+    let parted = std::thread::spawn(part).join();
+    matches!(parted, Ok(parted) if !matches!(parted, Parted::Shared(_)))
+}
+
 /// Only Linux can part tables.
 #[cfg(not(target_os = "linux"))]
 pub fn part() -> Parted {

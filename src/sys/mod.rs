@@ -27,6 +27,7 @@ pub mod affinity;
 pub mod clock;
 mod endpoint;
 pub mod fdtable;
+pub mod klog;
 mod listener;
 mod pages;
 pub mod passing;
