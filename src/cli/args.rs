@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::machine::{Options, Verb};
 use crate::config::knobs::{self, KNOBS};
 use crate::config::suggest::nearest;
 use crate::config::{Knob, Place, Problem, Setting, file};
@@ -28,6 +29,10 @@ pub enum Command {
         /// How to say it.
         form: CheckForm,
     },
+    /// Say what is in the way on this machine.
+    Doctor(Options),
+    /// Set it.
+    Tune(Options),
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -52,6 +57,8 @@ pub enum Topic {
     Serve,
     /// `throng check-config`.
     CheckConfig,
+    /// `throng doctor` or `throng tune`.
+    Machine(Verb),
     /// One knob in full.
     Knob(&'static Knob),
     /// The knobs as the README's table.
@@ -71,8 +78,13 @@ pub struct Parsed {
 
 /// Reads the arguments after the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
+    let mut rest: VecDeque<_> = args.into_iter().collect();
+    if let Some(verb) = rest.front().and_then(|word| Verb::named(word)) {
+        rest.pop_front();
+        return about_machine(verb, rest);
+    }
     let mut scan = Scan {
-        rest: args.into_iter().collect(),
+        rest,
         ..Scan::default()
     };
     while let Some(arg) = scan.rest.pop_front() {
@@ -83,6 +95,20 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
         command,
         settings: scan.settings,
         problems: scan.problems,
+    }
+}
+
+/// `doctor` and `tune` are about the machine and have flags of their own, no knobs.
+fn about_machine(verb: Verb, rest: VecDeque<OsString>) -> Parsed {
+    let (options, problems) = Options::parse(verb, rest);
+    Parsed {
+        command: match verb {
+            _ if options.help => Command::Help(Topic::Machine(verb)),
+            Verb::Doctor => Command::Doctor(options),
+            Verb::Tune => Command::Tune(options),
+        },
+        settings: Vec::new(),
+        problems,
     }
 }
 
@@ -248,6 +274,8 @@ impl Scan {
             "serve" => Topic::Serve,
             "check-config" => Topic::CheckConfig,
             "help" | "version" => Topic::Overview,
+            "doctor" => Topic::Machine(Verb::Doctor),
+            "tune" => Topic::Machine(Verb::Tune),
             name => match knobs::find(&name.replace('_', "-")) {
                 Some(knob) => Topic::Knob(knob),
                 None => {
@@ -282,8 +310,9 @@ impl Scan {
         let (name, allowed): (_, &[&str]) = match command {
             Command::Serve { .. } => ("serve", &[]),
             Command::CheckConfig { .. } => ("check-config", &["--json", "--strict"]),
-            // Asking for help or the version is never wrong, whatever else was typed.
-            Command::Help(_) | Command::Version => return,
+            // Asking for help or the version is never wrong, whatever else was typed; the other two
+            // were judged by their own table.
+            Command::Help(_) | Command::Version | Command::Doctor(_) | Command::Tune(_) => return,
         };
         for switch in std::mem::take(&mut self.switches) {
             if !allowed.contains(&switch) {
@@ -328,7 +357,7 @@ fn split_at_equals(arg: &OsStr) -> (&OsStr, Option<OsString>) {
 }
 
 /// The words that may come first.
-const COMMANDS: [&str; 4] = ["serve", "check-config", "help", "version"];
+const COMMANDS: [&str; 6] = ["serve", "check-config", "doctor", "tune", "help", "version"];
 /// Flags without a value.
 const SWITCHES: [&str; 5] = ["--help", "--version", "--json", "--strict", "--markdown"];
 

@@ -16,6 +16,8 @@ throng {version}: a WebSocket edge server
 Usage:
   throng [serve] [--config FILE] [FLAGS]   run the server (the default command)
   throng check-config FILE                 say what is wrong with a configuration file
+  throng doctor [--connections N]          say which limit of the machine stops N connections
+  throng tune [--connections N] [--apply]  print or set what N connections need; --undo
   throng help [COMMAND|FLAG]               more about a command or one flag
   throng version                           print the version
 
@@ -24,6 +26,7 @@ Examples:
   throng --listen :9000 --workers 2        reachable from elsewhere, two event loops
   throng --config throng.toml --app echo   flags win over the file
   throng check-config throng.toml          file:line:column of every problem
+  throng doctor --connections 1M           \"you will stop at 262 144: connection tracking\"
   throng help max-message                  what a flag protects, and what it costs
 
 Read on:

@@ -7,12 +7,15 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::config::file::{self, Contents};
-use crate::config::{Problem, Resolved, resolve};
+use crate::config::{Place, Problem, Resolved, resolve};
 
 pub mod args;
 pub mod check;
+pub mod doctor;
 pub mod help;
+pub mod machine;
 pub mod reference;
+pub mod tune;
 
 use args::{Command, Topic};
 
@@ -53,6 +56,25 @@ pub fn run(
             let verdict = check::check(&file, form);
             finish(out, &verdict.text, verdict.exit_code)
         }
+        Command::Doctor(options) => match doctor::examine(&options) {
+            Ok(verdict) => finish(out, &verdict.text, verdict.exit_code),
+            Err(cause) => {
+                let cure = "throng doctor --json writes such a file; throng doctor --help";
+                print_problems(err, &[Problem::error(Place::CommandLine, cause, cure)]);
+                Outcome::Exit(exit::USAGE)
+            }
+        },
+        Command::Tune(options) => match tune::run(&options, out).and_then(|code| {
+            out.flush()?;
+            Ok(code)
+        }) {
+            Ok(code) => Outcome::Exit(code),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Exit(exit::OK),
+            Err(error) => {
+                let _ = writeln!(err, "throng: cannot tune: {error}");
+                Outcome::Exit(exit::FAILED)
+            }
+        },
         Command::Help(topic) => finish(out, &help_text(topic), exit::OK),
         Command::Version => {
             let version = concat!("throng ", env!("CARGO_PKG_VERSION"), "\n");
@@ -86,6 +108,7 @@ fn help_text(topic: Topic) -> String {
         Topic::Overview => help::overview(),
         Topic::Serve => help::serve(),
         Topic::CheckConfig => help::check_config(),
+        Topic::Machine(verb) => machine::help(verb),
         Topic::Knob(knob) => help::knob(knob),
         Topic::Markdown => reference::markdown(),
     }

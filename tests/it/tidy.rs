@@ -41,18 +41,22 @@ const WALLS: &[(&str, &[&str])] = &[
     ("config", &["limits"]),
     ("reactor", &["ws", "http1", "sys", "metrics", "limits"]),
     ("echo", &["reactor", "ws", "http1"]),
-    ("cli", &["config"]),
+    ("tuning", &["sys"]),
+    ("cli", &["config", "tuning"]),
     ("server", EVERYTHING),
     ("lib", EVERYTHING),
     ("main", &["cli", "config", "server"]),
     (
         "loadgen",
-        &["ws", "http1", "sys", "reactor", "metrics", "limits"],
+        &[
+            "ws", "http1", "sys", "reactor", "metrics", "limits", "tuning",
+        ],
     ),
 ];
 
 const EVERYTHING: &[&str] = &[
     "http1", "limits", "metrics", "sys", "ws", "tls", "config", "reactor", "echo", "cli", "server",
+    "tuning",
 ];
 
 /// What lies outside the crate and has one home: the operating system in `sys`, readiness in the
