@@ -227,6 +227,36 @@ RECORDS = {
 }
 
 
+def dialogue(choice, size, *instructions, damaged_at=0):
+    """The first byte chooses suite, modes and version; see `tls_connection`."""
+    return bytes([choice, size]) + struct.pack(">H", damaged_at) + b"".join(instructions)
+
+
+RUSTLS, TLS12, HYBRID, STRANGER, MIXED = 4, 8, 16, 32, 64
+TALK = [b"\x00\x10", b"\x01\x10", b"\xf0\xff", b"\x04\x00", b"\x00\x05", b"\x05\x00", b"\x0c\x00", b"\x01\x09"]
+HELLO_12 = bytes.fromhex(
+    "16030100330100002f0303" + "07" * 32 + "000004c02bc02f0100000200000000"
+)
+DIALOGUES = {
+    "compact": dialogue(0, 0, *TALK),
+    "compact-256": dialogue(1, 50, *TALK),
+    "compact-chacha": dialogue(2, 99, *TALK),
+    "rustls": dialogue(RUSTLS, 0, *TALK),
+    "hybrid": dialogue(HYBRID, 200, *TALK),
+    "older": dialogue(TLS12 | RUSTLS, 0, *TALK),
+    "mixed": dialogue(MIXED, 0, *TALK),
+    "mixed-back": dialogue(MIXED | RUSTLS, 30, *TALK),
+    "bytewise": dialogue(0, 1, *TALK),
+    "damaged-hello": dialogue(0, 0, *TALK, damaged_at=60),
+    "damaged-finished": dialogue(0, 0, *TALK, damaged_at=280),
+    "damaged-message": dialogue(MIXED, 100, *TALK, damaged_at=360),
+    "stranger-hello": dialogue(STRANGER, 3, HELLO_12),
+    "stranger-http": dialogue(STRANGER, 0, b"GET / HTTP/1.1\r\n\r\n"),
+    "stranger-long": dialogue(STRANGER, 9, b"\x16\x03\x01\x40\x00\x01\x00\xff\xff" + bytes(900)),
+    "refreshes": dialogue(MIXED | RUSTLS, 51, b"\x6d\x00", b"\xa4\x00", b"\x02\x00", b"\x24\x00"),
+}
+
+
 def main():
     write("request_head", REQUESTS)
     write("response_head", RESPONSES)
@@ -240,6 +270,7 @@ def main():
     write("inflate", {name: b"\x0f" + payload for name, payload in DEFLATED.items()})
     write("inflate", {f"{name}-8-bit": b"\x00" + payload for name, payload in DEFLATED.items()})
     write("connection", dict(connections()))
+    write("tls_connection", DIALOGUES)
     # The first byte chooses suite and direction, the second the size of the pieces.
     write("record_layer", {name: b"\x00\x03" + script for name, script in RECORDS.items()})
     write("record_layer", {f"client-{name}": b"\x05\x07" + script for name, script in RECORDS.items()})

@@ -12,6 +12,7 @@
 //! overwritten at once and holds nothing but the number of the next vacant one.
 
 use std::io;
+use std::num::NonZeroU32;
 
 use zeroize::Zeroize;
 
@@ -28,7 +29,7 @@ pub struct Half<'a> {
 
 /// Where the keys of a connection are: 4 bytes, and `Option` of it is 4 bytes, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct KeyId(std::num::NonZeroU32);
+pub struct KeyId(NonZeroU32);
 
 impl KeyId {
     fn new(suite: Suite, slot: u32) -> Self {
@@ -45,6 +46,25 @@ impl KeyId {
     fn slot(self) -> u32 {
         (self.0.get() >> SUITE_BITS) - 1
     }
+
+    /// The four bytes of it.
+    pub(super) fn word(self) -> NonZeroU32 {
+        self.0
+    }
+
+    /// A word that is no id, for a slot of something else.
+    pub(super) fn foreign_word(slot: u32) -> NonZeroU32 {
+        let word = (slot + 1) << SUITE_BITS | SUITE_MASK;
+        NonZeroU32::new(word).expect("the mask is not zero")
+    }
+
+    /// The id that has this word, or the slot of something else.
+    pub(super) fn from_word(word: NonZeroU32) -> Result<Self, u32> {
+        match word.get() & SUITE_MASK {
+            SUITE_MASK => Err(Self(word).slot()),
+            _ => Ok(Self(word)),
+        }
+    }
 }
 
 const SUITE_BITS: u32 = 2;
@@ -53,7 +73,10 @@ const SUITE_MASK: u32 = (1 << SUITE_BITS) - 1;
 const SLOTS_MAX: u32 = (1 << (32 - SUITE_BITS)) - 2;
 
 const _: () = assert!(size_of::<Option<KeyId>>() == 4);
-const _: () = assert!(Suite::ALL.len() <= 1 << SUITE_BITS);
+const _: () = assert!(
+    Suite::ALL.len() <= SUITE_MASK as usize,
+    "one is for foreign words"
+);
 
 /// Which end of its connections a worker is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -13,12 +13,22 @@
 //!
 //! Invariant: no socket, no thread, no clock.
 
+pub mod certificates;
+pub mod dev_cert;
+mod engine;
 mod fault;
 pub mod fuzzing;
 mod keys;
 pub mod record;
+pub mod sessions;
 mod suite;
+mod tickets;
 
+pub use engine::{
+    Choices, ClientAuth, ClientOptions, ClientTls, Introduction, Mode, OptionError, Refusal,
+    ServerOptions, ServerTls, Trust,
+};
 pub use fault::{Fault, alert_name};
 pub use keys::{Half, KeyId, KeyStore, Role};
 pub use suite::Suite;
+pub use tickets::{TicketKeyError, Tickets};

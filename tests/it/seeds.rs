@@ -17,6 +17,7 @@ const TARGETS: &[(&str, Property)] = &[
     ("record_layer", tls::fuzzing::record_layer),
     ("request_head", http1::fuzzing::request_head),
     ("response_head", http1::fuzzing::response_head),
+    ("tls_connection", tls::fuzzing::tls_connection),
     ("utf8", ws::fuzzing::utf8),
 ];
 

@@ -23,6 +23,7 @@ mod seal;
 mod tail;
 
 pub use open::{End, Opened};
+pub(super) use seal::Gather;
 pub use seal::Sealed;
 pub use tail::{BudgetSpent, Tail, TailBudget};
 

@@ -1,10 +1,7 @@
-//! The properties that fuzz targets and tests share: a fuzz target is one call of one of these,
-//! and `cargo test` replays its seeds through the same function.
-//!
-//! A property panics when it does not hold. Nothing here is part of the API.
+//! Records alone: a peer with the right keys that says what it likes.
 
-use super::record::{End, OVERHEAD, RECORD_BYTES_MAX, Tail, TailBudget};
-use super::{Fault, Half, KeyId, KeyStore, Role, Suite};
+use crate::tls::record::{self, End, OVERHEAD, RECORD_BYTES_MAX, Tail, TailBudget};
+use crate::tls::{Fault, Half, KeyId, KeyStore, Role, Suite};
 
 /// Both ends of a connection after its handshake, without one.
 #[derive(Debug)]
@@ -215,7 +212,7 @@ impl Written {
         pieces: impl Iterator<Item = &'p [u8]> + Clone,
     ) {
         let all: Vec<u8> = pieces.clone().flatten().copied().collect();
-        let records = all.len() / super::record::PLAINTEXT_BYTES_MAX + 2;
+        let records = all.len() / record::PLAINTEXT_BYTES_MAX + 2;
         let mut out = vec![0; all.len() + records * OVERHEAD + 64];
         let sealed = store.seal(id, pieces, &mut out);
         assert!(sealed.plaintext == all.len() || store.has_said_close(id));
