@@ -122,6 +122,11 @@ impl Acceptor {
         self.resting_until = None;
     }
 
+    /// That listener is not asked again, unless there is an event.
+    pub(crate) fn leave(&mut self, index: usize) {
+        self.waiting[index] = false;
+    }
+
     /// No listener is asked again.
     pub(crate) fn stop(&mut self) {
         self.waiting.clear();

@@ -16,6 +16,7 @@ use super::driver::{self, HATCH_TOKEN, MAIL_TOKEN, MioHost};
 use super::house::{House, WORKERS_MAX};
 use super::mailbox::{self, Mailbox, Post};
 use super::worker::{Worker, WorkerConfig};
+use crate::limits::Limits;
 use crate::metrics::Counters;
 use crate::sys::fdtable::{self, Parted};
 use crate::sys::passing::{self, Passer, Taker};
@@ -68,6 +69,8 @@ pub struct Crew<L> {
     spawn: Spawn<L>,
     endpoints: Arc<Vec<Endpoint>>,
     house: Arc<House>,
+    /// Those that have replaced the ones workers are made with.
+    limits: Option<Arc<Limits>>,
     started: Vec<Started>,
 }
 
@@ -137,6 +140,7 @@ impl<L: Send + 'static> Crew<L> {
             spawn,
             endpoints,
             house,
+            limits: None,
             started: Vec::new(),
         };
         crew.house.set_growing(crew.vacant.len() > 0);
@@ -156,6 +160,7 @@ impl<L: Send + 'static> Crew<L> {
         }
         let seats: Vec<_> = self.vacant.by_ref().take(self.threads.len()).collect();
         let joined = self.seat_all(seats);
+        self.tell_limits();
         // Only now: whoever found no room so far waits for these.
         self.house.set_growing(self.vacant.len() > 0);
         joined
@@ -203,9 +208,27 @@ impl<L: Send + 'static> Crew<L> {
         self.tell_all(|| Mail::TakeStock { round });
     }
 
+    /// Holds everybody to these limits from now on, also those who join later. A wait that is under
+    /// way is measured anew when its timer comes.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = Some(Arc::new(limits));
+        self.tell_limits();
+    }
+
+    fn tell_limits(&mut self) {
+        if let Some(limits) = self.limits.clone() {
+            self.tell_all(|| Mail::Limits(limits.clone()));
+        }
+    }
+
     /// Ends all workers at once.
     pub fn stop(&mut self) {
         self.tell_all(|| Mail::Stop);
+    }
+
+    /// Which workers have ended.
+    pub fn ended(&self) -> impl Iterator<Item = bool> {
+        self.threads.iter().map(JoinHandle::is_finished)
     }
 
     /// Whether every worker has ended.
@@ -295,7 +318,10 @@ impl<F> Shared<F> {
     /// without: they are handed what the first ones have no place for.
     fn endpoints_of(&self, seat: usize) -> Vec<&Endpoint> {
         let is_first = seat < self.workers;
-        let listens = |endpoint: &&Endpoint| is_first || !endpoint.is_shared();
+        let listens = |endpoint: &&Endpoint| match endpoint.is_shared() {
+            true => is_first && endpoint.is_for(seat, self.workers),
+            false => true,
+        };
         self.endpoints.iter().filter(listens).collect()
     }
 }

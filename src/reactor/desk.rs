@@ -84,6 +84,13 @@ impl Desk {
         }
     }
 
+    /// Other limits from now on.
+    pub(crate) fn set_limits(&mut self, limits: &Limits) {
+        self.rules.message_bytes_max = limits.message_bytes_max;
+        self.ticks = Ticks::new(limits);
+        self.limits = limits.clone();
+    }
+
     /// Puts the bench in order after a panic left it as it was.
     pub(crate) fn recover(&mut self) {
         self.cork = Cork::default();

@@ -81,6 +81,8 @@ pub(super) struct MioHost {
     seat: usize,
     registry: Registry,
     listeners: Vec<Listener>,
+    /// Whether each of them is somebody else's, too.
+    are_inherited: Vec<bool>,
     taker: Taker,
     passers: Arc<[Passer]>,
     /// Given up to accept one more when descriptors have run out.
@@ -110,6 +112,7 @@ impl MioHost {
             seat,
             registry,
             listeners,
+            are_inherited: endpoints.iter().map(|e| e.is_inherited()).collect(),
             taker,
             passers,
             spare: None,
@@ -139,8 +142,17 @@ impl Host for MioHost {
             .register(&mut SourceFd(&fd), Token(id.as_u64() as usize), interest)
     }
 
+    fn is_inherited(&self, listener: usize) -> bool {
+        self.are_inherited[listener]
+    }
+
     fn close_listeners(&mut self) {
-        self.listeners.clear();
+        for listener in self.listeners.drain(..) {
+            // Where others hold it open, closing our descriptor would not end our interest in it.
+            let _ = self
+                .registry
+                .deregister(&mut SourceFd(&listener.as_raw_fd()));
+        }
     }
 
     fn seat(&self) -> usize {

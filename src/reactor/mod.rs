@@ -4,6 +4,10 @@
 //! polling and knows no file descriptor: `driver` runs it on mio and sockets, the tests on
 //! scripted streams and a virtual clock. What is done with messages is an [`App`].
 
+use std::sync::Arc;
+
+use crate::limits::Limits;
+
 mod acceptor;
 mod app;
 pub mod clock;
@@ -56,6 +60,8 @@ pub enum Mail<L> {
         /// Which round of stocktaking this is.
         round: u64,
     },
+    /// Hold connections to other limits from now on.
+    Limits(Arc<Limits>),
     /// Finish at once.
     Stop,
 }

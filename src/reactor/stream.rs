@@ -29,6 +29,12 @@ pub trait Host {
     /// Asks for edge-triggered events of both directions, tagged with `id`, for as long as the
     /// stream lives.
     fn register(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
+    /// Whether whoever lines up at a listener while we go down is left to our successor.
+    fn is_inherited(&self, listener: usize) -> bool {
+        let _ = listener;
+        false
+    }
+
     /// Closes every listener.
     fn close_listeners(&mut self);
 

@@ -355,6 +355,7 @@ impl<A: App, H: Host> Worker<A, H> {
                     break;
                 }
                 Some(Mail::Stop) => return ControlFlow::Break(()),
+                Some(Mail::Limits(limits)) => self.desk.set_limits(&limits),
                 Some(Mail::TakeStock { round }) => {
                     let worker_bytes = self.desk.held_bytes();
                     self.stocktaking = Some(Stocktaking::new(round, worker_bytes));
@@ -363,6 +364,10 @@ impl<A: App, H: Host> Worker<A, H> {
                     let window_ticks = window_ms.div_ceil(TICK_MS as u32);
                     if self.leaving.is_none() {
                         self.acceptor.ask_all();
+                        let listeners = 0..self.host.listeners();
+                        for index in listeners.filter(|&index| self.host.is_inherited(index)) {
+                            self.acceptor.leave(index);
+                        }
                         self.leaving = Some(Leaving::Accepting {
                             window_ticks,
                             left: LAST_ACCEPTS,

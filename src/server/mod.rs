@@ -7,10 +7,14 @@
 pub mod adapt;
 pub mod facts;
 pub mod memory;
+pub mod notify;
 pub mod plan;
+mod pulse;
+mod reload;
 pub mod report;
 pub mod run;
 pub mod stats;
 mod watch;
 
 pub use run::run;
+pub use watch::Reread;

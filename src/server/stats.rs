@@ -33,6 +33,8 @@ pub struct Stats {
     wants_ledger: AtomicBool,
     /// When the last one was complete; 0: there has been none.
     ledger_ms: AtomicU64,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
 }
 
 impl Stats {
@@ -47,6 +49,8 @@ impl Stats {
             is_short: AtomicBool::new(false),
             wants_ledger: AtomicBool::new(false),
             ledger_ms: AtomicU64::new(0),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
         }
     }
 
@@ -80,6 +84,15 @@ impl Stats {
 
     pub(super) fn set_workers(&self, workers: usize) {
         self.workers.store(workers, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_reload(&self, is_done: bool) {
+        let count = if is_done {
+            &self.reloads
+        } else {
+            &self.failed_reloads
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether somebody has asked for a ledger since the last call.
@@ -133,6 +146,9 @@ impl Stats {
             memory.group.map(|group| group.limit_bytes),
         );
         json.value("short_of_memory", self.is_short.load(Ordering::Relaxed));
+        json.number("reloads", Some(self.reloads.load(Ordering::Relaxed)));
+        let failed_reloads = self.failed_reloads.load(Ordering::Relaxed);
+        json.number("failed_reloads", Some(failed_reloads));
         json.object("counters", Counters::NAMES, &counters.values());
         json.number("ledger_age_ms", self.ledger_age_ms());
         let ledger = self.board.ledger(self.workers()).0;

@@ -1,4 +1,4 @@
-//! The main thread's rounds while the workers work: signals, memory, ledgers, growth.
+//! The main thread's rounds while the workers work: signals, memory, ledgers, growth, the supervisor.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::memory::{Gate, Meter};
+use super::notify::{Notifier, Supervisor};
+use super::pulse::Pulse;
+use super::reload::Changes;
 use super::stats::Stats;
-use crate::config::Config;
+use crate::config::{Config, Count};
 use crate::reactor::{Crew, House};
 use crate::sys::clock;
 use crate::sys::signals::{self, Signal};
@@ -19,16 +22,34 @@ const LEDGER_EVERY_MS: u64 = 1_000;
 /// Between two log lines about memory that is short.
 const QUIET_MS: u64 = 10_000;
 
+/// How often the supervisor is told how many connections there are.
+const STATUS_EVERY_MS: u64 = 5_000;
+/// The same while draining, with a request for more time.
+const DRAIN_STATUS_EVERY_MS: u64 = 1_000;
+/// How much more: enough for ten of these requests to be lost.
+const EXTEND_BY: Duration = Duration::from_secs(10);
+
+/// Reads the configuration again; the error is everything that is wrong with it, as it is printed.
+pub type Reread<'a> = &'a dyn Fn() -> Result<Config, String>;
+
 /// Everything the main thread looks after.
-pub(super) struct Watch<L> {
+pub(super) struct Watch<'a, L> {
     crew: Crew<L>,
+    /// What was in force at the start, and still is wherever a restart would be needed.
+    started: Config,
+    config: Config,
+    reread: Reread<'a>,
+    notifier: Notifier,
+    pulse: Option<Pulse>,
+    status_ms: u64,
     stats: Arc<Stats>,
     house: Arc<House>,
     meter: Meter,
     gate: Gate,
     ledgers: Ledgers,
     short_said_ms: Option<u64>,
-    drain: Duration,
+    /// The most connections there may ever be: what workers were laid out for.
+    connections_max: usize,
     is_draining: bool,
 }
 
@@ -44,23 +65,33 @@ struct Ledgers {
     log: bool,
 }
 
-impl<L: Send + 'static> Watch<L> {
+impl<'a, L: Send + 'static> Watch<'a, L> {
     pub(super) fn new(
         crew: Crew<L>,
-        stats: Arc<Stats>,
-        house: Arc<House>,
+        (stats, house): (Arc<Stats>, Arc<House>),
         config: &Config,
+        reread: Reread<'a>,
+        supervisor: Supervisor,
     ) -> Self {
         stats.set_workers(crew.workers());
+        let now_ms = clock::monotonic_ms();
         Self {
             crew,
+            started: config.clone(),
+            config: config.clone(),
+            reread,
+            notifier: supervisor.notifier,
+            pulse: supervisor
+                .watchdog
+                .map(|limit| Pulse::new(limit.as_millis() as u64, now_ms)),
+            status_ms: now_ms,
+            connections_max: house.guests_max(),
             stats,
             house,
             meter: Meter::new(),
             gate: Gate::new(config.max_memory_bytes),
             ledgers: Ledgers::default(),
             short_said_ms: None,
-            drain: Duration::from_millis(config.drain_ms.into()),
             is_draining: false,
         }
     }
@@ -68,12 +99,14 @@ impl<L: Send + 'static> Watch<L> {
     /// Looks after the workers until they have ended.
     pub(super) fn until_the_end(mut self) -> ExitCode {
         self.look_after_memory();
+        self.notifier.ready(&self.status());
         while !self.crew.is_finished() {
             if let Some(signal) = signals::wait(ROUND) {
                 self.obey(signal);
             }
             self.look_after_memory();
             self.look_after_ledgers();
+            self.tell_supervisor();
             if !self.is_draining {
                 self.grow();
             }
@@ -93,11 +126,78 @@ impl<L: Send + 'static> Watch<L> {
             Signal::Terminate | Signal::Interrupt if self.is_draining => self.crew.stop(),
             Signal::Terminate | Signal::Interrupt => {
                 self.is_draining = true;
+                self.notifier.stopping(&self.status());
                 self.ask_for_ledger(true);
-                self.crew.drain(self.drain);
+                let window = Duration::from_millis(self.config.drain_ms.into());
+                self.crew.drain(window);
             }
             Signal::Report => self.ask_for_ledger(true),
-            Signal::Hangup => {}
+            Signal::Hangup if self.is_draining => {}
+            Signal::Hangup => self.reload(),
+        }
+    }
+
+    /// Reads the configuration again and does what can be done about it while we serve.
+    fn reload(&mut self) {
+        self.notifier.reloading();
+        let reread = (self.reread)();
+        self.stats.count_reload(reread.is_ok());
+        let said = match reread {
+            Ok(new) => {
+                let changes = Changes::new(&self.started, &self.config, &new);
+                self.apply(new);
+                changes.line()
+            }
+            Err(problems) => {
+                let _ = io::stderr().write_all(problems.as_bytes());
+                "not reloaded, the configuration stays as it was".to_owned()
+            }
+        };
+        say(&said);
+        self.notifier.ready(&format!("{}; {said}", self.status()));
+    }
+
+    fn apply(&mut self, new: Config) {
+        self.crew.set_limits(new.limits.clone());
+        self.gate.set_max_bytes(new.max_memory_bytes);
+        self.house.set_guests_max(match new.max_connections {
+            Count::Auto => self.connections_max,
+            Count::Exactly(n) => self.connections_max.min(n as usize),
+        });
+        self.config = new;
+    }
+
+    /// One line for whoever looks at the unit.
+    fn status(&self) -> String {
+        let connections = self.stats.connections();
+        match self.is_draining {
+            true => format!("draining, {connections} connections left"),
+            false => format!("{connections} connections, {} workers", self.crew.workers()),
+        }
+    }
+
+    /// Feeds the watchdog if all are well, and says how things are.
+    fn tell_supervisor(&mut self) {
+        let now_ms = clock::monotonic_ms();
+        if let Some(pulse) = &mut self.pulse {
+            let beats = self.stats.board().heartbeats().zip(self.crew.ended());
+            // Whoever has finished draining beats no more, and is well.
+            let is_draining = self.is_draining;
+            let beats = beats.map(|(beat, has_ended)| match has_ended && is_draining {
+                true => now_ms,
+                false => beat,
+            });
+            if pulse.is_due(now_ms, beats) {
+                self.notifier.watchdog();
+            }
+        }
+        let since_ms = now_ms.saturating_sub(self.status_ms);
+        if self.is_draining && since_ms >= DRAIN_STATUS_EVERY_MS {
+            self.status_ms = now_ms;
+            self.notifier.extend(EXTEND_BY, &self.status());
+        } else if since_ms >= STATUS_EVERY_MS {
+            self.status_ms = now_ms;
+            self.notifier.status(&self.status());
         }
     }
 
@@ -162,3 +262,6 @@ impl<L: Send + 'static> Watch<L> {
 pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "throng: {line}");
 }
+
+#[cfg(test)]
+mod tests;

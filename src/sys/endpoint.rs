@@ -6,7 +6,8 @@
 //! holds on to it (bound, not listening) while the workers come and go.
 //!
 //! A Unix path cannot be bound twice. There the endpoint owns the one listening socket, and the
-//! workers accept from duplicates of it.
+//! workers accept from duplicates of it. The same goes for a socket that was passed to us listening
+//! ([`activation`](super::activation)); that one is somebody else's, and goes on when we end.
 
 use std::fmt;
 use std::io;
@@ -74,6 +75,8 @@ pub struct Endpoint {
     claim: socket2::Socket,
     /// Device and inode of the Unix socket's path, so that we never remove a successor's.
     inode: Option<(u64, u64)>,
+    /// Set if it was passed to us: which one it is of how many with this address.
+    share: Option<(usize, usize)>,
 }
 
 impl Endpoint {
@@ -85,6 +88,63 @@ impl Endpoint {
         }
     }
 
+    /// The endpoints somebody has opened for us. Several with one address (systemd's `ReusePort=yes`)
+    /// have a queue each, and are dealt out to the workers.
+    pub fn inherit(sockets: Vec<OwnedFd>, options: ListenOptions) -> io::Result<Vec<Self>> {
+        let adopted = sockets.into_iter().map(|fd| Self::adopt(fd, options));
+        let mut endpoints = adopted.collect::<io::Result<Vec<_>>>()?;
+        let addresses: Vec<_> = endpoints.iter().map(|e| e.address.clone()).collect();
+        let alike = |address: &Address, until: usize| {
+            let before = addresses[..until].iter();
+            before.filter(|other| *other == address).count()
+        };
+        for (index, endpoint) in endpoints.iter_mut().enumerate() {
+            let (nth, all) = (
+                alike(&endpoint.address, index),
+                alike(&endpoint.address, addresses.len()),
+            );
+            endpoint.share = Some((nth, all));
+        }
+        Ok(endpoints)
+    }
+
+    fn adopt(fd: OwnedFd, options: ListenOptions) -> io::Result<Self> {
+        let claim = socket2::Socket::from(fd);
+        if claim.r#type()? != Type::STREAM || !is_listening(&claim)? {
+            return Err(io::Error::other("not a listening stream socket"));
+        }
+        claim.set_nonblocking(true)?;
+        let local = claim.local_addr()?;
+        let address = match (local.as_socket(), local.as_pathname()) {
+            (Some(address), _) => Address::Tcp(address),
+            (None, path) => Address::Unix(path.map(Path::to_owned).unwrap_or_default()),
+        };
+        let is_tcp = matches!(address, Address::Tcp(_));
+        options.apply(SockRef::from(&claim), is_tcp)?;
+        Ok(Self {
+            address,
+            options,
+            claim,
+            inode: None,
+            share: Some((0, 1)),
+        })
+    }
+
+    /// Whether it was passed to us: whoever lines up while we end is our successor's.
+    pub fn is_inherited(&self) -> bool {
+        self.share.is_some()
+    }
+
+    /// Whether worker `seat` of the first `workers` listens here. Of several sockets with one
+    /// address each worker takes its own, as far as they go.
+    pub fn is_for(&self, seat: usize, workers: usize) -> bool {
+        match self.share {
+            Some((nth, all)) if all < workers => seat % all == nth,
+            Some((nth, _)) => nth % workers.max(1) == seat,
+            None => true,
+        }
+    }
+
     /// The address with its port resolved.
     pub fn address(&self) -> &Address {
         &self.address
@@ -92,16 +152,15 @@ impl Endpoint {
 
     /// Whether all listeners of this endpoint are one: each newcomer then wakes every worker.
     pub fn is_shared(&self) -> bool {
-        matches!(self.address, Address::Unix(_))
+        matches!(self.address, Address::Unix(_)) || self.is_inherited()
     }
 
     /// A listener of the caller's own on this endpoint.
     pub fn listen(&self) -> io::Result<Listener> {
         let fd = match &self.address {
+            _ if self.is_inherited() => self.duplicate()?,
             Address::Tcp(address) => self.listen_tcp(*address)?,
-            // Every worker is woken for every connection here; Unix listeners serve a local
-            // proxy's few connections, not a million.
-            Address::Unix(_) => OwnedFd::from(self.claim.try_clone()?),
+            Address::Unix(_) => self.duplicate()?,
         };
         Ok(Listener::from_listening(fd))
     }
@@ -112,11 +171,22 @@ impl Endpoint {
         let Address::Unix(path) = &self.address else {
             return;
         };
+        if self.is_inherited() {
+            return; // shut down here, it would be shut down for its owner
+        }
         // Dropping the socket would not do: parted workers hold duplicates of it.
         let _ = self.claim.shutdown(Shutdown::Both);
         if self.inode.is_some() && inode(path).ok() == self.inode {
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// One queue for all workers. Each waits for it in an epoll of its own, edge-triggered: a
+    /// newcomer wakes all who sleep, one accepts it and the others find nothing, some 2 us each.
+    /// (`EPOLLEXCLUSIVE` would wake one; mio has no way to ask for it.) Harmless for a few workers,
+    /// and the reason why shards do not listen here.
+    fn duplicate(&self) -> io::Result<OwnedFd> {
+        Ok(OwnedFd::from(self.claim.try_clone()?))
     }
 
     fn claim_tcp(address: SocketAddr, options: ListenOptions) -> io::Result<Self> {
@@ -134,6 +204,7 @@ impl Endpoint {
             options,
             claim,
             inode: None,
+            share: None,
         })
     }
 
@@ -154,6 +225,7 @@ impl Endpoint {
             options,
             claim,
             inode: Some(inode),
+            share: None,
         };
         options.apply(SockRef::from(&endpoint.claim), false)?;
         // Listening at once: a bound path that does not listen looks stale to the next server.
@@ -211,6 +283,17 @@ fn is_stale(path: &Path, address: &SockAddr) -> bool {
         probe.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     };
     is_socket && refused()
+}
+
+#[cfg(target_os = "linux")]
+fn is_listening(socket: &socket2::Socket) -> io::Result<bool> {
+    socket.is_listener()
+}
+
+/// Where the kernel does not say, accepting will.
+#[cfg(not(target_os = "linux"))]
+fn is_listening(_: &socket2::Socket) -> io::Result<bool> {
+    Ok(true)
 }
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {

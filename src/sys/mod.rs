@@ -23,6 +23,7 @@ macro_rules! syscall {
     }};
 }
 
+pub mod activation;
 pub mod affinity;
 pub mod clock;
 mod endpoint;

@@ -18,5 +18,6 @@ mod seeds;
 mod shards;
 mod slow;
 mod stats;
+mod systemd;
 mod tidy;
 mod violations;

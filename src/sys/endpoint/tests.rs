@@ -280,3 +280,84 @@ fn a_successors_path_is_not_removed() {
     drop(successor);
     assert!(!path.exists());
 }
+
+#[test]
+fn an_inherited_listener_serves_through_duplicates_and_outlives_us() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let passed = OwnedFd::from(listener.try_clone().unwrap());
+    let inherited = Endpoint::inherit(vec![passed], ListenOptions::default()).unwrap();
+    let [endpoint] = &inherited[..] else {
+        panic!("{inherited:?}");
+    };
+    assert_eq!(endpoint.address(), &Address::Tcp(address));
+    assert!(endpoint.is_inherited() && endpoint.is_shared());
+    let ours = endpoint.listen().unwrap();
+    assert_eq!(
+        ours.accept().unwrap_err().kind(),
+        io::ErrorKind::WouldBlock,
+        "whatever mode it came in"
+    );
+    endpoint.retire();
+    drop((ours, inherited));
+    let client = TcpStream::connect(address).unwrap();
+    // Its owner still listens; our option let it be accepted when there is something to read.
+    (&client).write_all(b"x").unwrap();
+    listener.set_nonblocking(false).unwrap();
+    listener.accept().unwrap();
+}
+
+#[test]
+fn what_does_not_listen_is_not_inherited() {
+    let bound = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let datagram = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for fd in [bound.into(), datagram.into(), file.into()] {
+        assert!(Endpoint::inherit(vec![fd], ListenOptions::default()).is_err());
+    }
+}
+
+#[test]
+fn sockets_with_one_address_are_dealt_out() {
+    let sockets = |count: usize| {
+        let first = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        first.set_reuse_port(true).unwrap();
+        first
+            .bind(&SockAddr::from(SocketAddr::from(([127, 0, 0, 1], 0))))
+            .unwrap();
+        let address = first.local_addr().unwrap();
+        let more = (1..count).map(|_| {
+            let socket = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_reuse_port(true).unwrap();
+            socket.bind(&address).unwrap();
+            socket
+        });
+        let all: Vec<_> = std::iter::once(first)
+            .chain(more.collect::<Vec<_>>())
+            .collect();
+        for socket in &all {
+            socket.listen(8).unwrap();
+        }
+        let fds = all.into_iter().map(OwnedFd::from).collect();
+        Endpoint::inherit(fds, ListenOptions::default()).unwrap()
+    };
+    for (count, workers) in [(1, 4), (2, 4), (3, 4), (4, 4), (7, 3), (1, 1)] {
+        let endpoints = sockets(count);
+        let mut served = vec![0; count];
+        for seat in 0..workers {
+            let mine = (0..count).filter(|&index| endpoints[index].is_for(seat, workers));
+            let mine: Vec<_> = mine.collect();
+            assert!(
+                !mine.is_empty(),
+                "{count} sockets, worker {seat} of {workers} has none"
+            );
+            mine.iter().for_each(|&index| served[index] += 1);
+        }
+        assert!(
+            served.iter().all(|&by| by > 0),
+            "{count}, {workers}: {served:?}"
+        );
+        let most = workers.div_ceil(count);
+        assert!(served.iter().all(|&by| by <= most), "{served:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,8 @@ pub(crate) struct Launch {
     flags: Vec<String>,
     workers: u32,
     descriptors_max: Option<u32>,
+    environment: Vec<(String, String)>,
+    inherited: Option<OwnedFd>,
 }
 
 impl Launch {
@@ -26,6 +29,8 @@ impl Launch {
             flags: Vec::new(),
             workers: 1,
             descriptors_max: None,
+            environment: Vec::new(),
+            inherited: None,
         }
     }
 
@@ -53,6 +58,18 @@ impl Launch {
         self
     }
 
+    /// An environment variable of the server's.
+    pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Passes a listening socket on, as systemd does: descriptor 3, and `LISTEN_FDS`.
+    pub(crate) fn inherit(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.inherited = Some(socket.into());
+        self
+    }
+
     /// Starts the server and waits until it says where it listens.
     pub(crate) fn start(mut self) -> Server {
         if self.listen.is_empty() {
@@ -60,7 +77,7 @@ impl Launch {
         }
         let mut command = self.command();
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(self.inherited.take().map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -90,15 +107,19 @@ impl Launch {
 
     fn command(&self) -> Command {
         // The shell sets the limit and becomes the server: same process id, no unsafe pre_exec.
-        let mut command = match self.descriptors_max {
-            None => Command::new(binary()),
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
-                shell.arg(binary());
-                shell
-            }
-        };
+        let mut script = String::new();
+        if let Some(limit) = self.descriptors_max {
+            script += &format!("ulimit -n {limit} && ");
+        }
+        if self.inherited.is_some() {
+            // It comes as standard input, the only way to pass a descriptor on without unsafe code.
+            script += "exec 3<&0 </dev/null && export LISTEN_FDS=1 LISTEN_PID=$$ && ";
+        }
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{script} exec \"$0\" \"$@\"")]);
+        command.arg(binary());
+        let environment = self.environment.iter();
+        command.envs(environment.map(|(name, value)| (name, value)));
         command.args(["serve", "--workers", &self.workers.to_string()]);
         // Servers of several tests run side by side: pinned, all of them would share one core.
         command.args(["--pin-cores", "off"]);
