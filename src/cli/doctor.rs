@@ -68,6 +68,7 @@ impl Visit {
             ),
             None => (ProcRoot::machine(), Host::of_machine(&pid)),
         };
+        let host = options.adjusted(host);
         if options.pid.is_some() && host.nofile_hard.is_none() {
             return Err(format!(
                 "process {pid} is not there, or not ours to look at"

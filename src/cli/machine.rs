@@ -54,6 +54,8 @@ pub struct Options {
     pub workers: Option<u64>,
     /// `--sources`.
     pub sources: Option<u64>,
+    /// `--tracked`.
+    pub tracked: bool,
     /// `--pid`.
     pub pid: Option<u64>,
     /// `--since`.
@@ -77,6 +79,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// The machine, as far as the command line knows better than its files.
+    pub fn adjusted(&self, mut host: Host) -> Host {
+        if self.tracked {
+            host.conntrack_count = host.conntrack_count.max(Some(1));
+        }
+        host
+    }
+
     /// What is asked of `host`.
     pub fn goal(&self, host: &Host) -> Goal {
         let ends = match (self.both_ends, self.client) {
@@ -106,7 +116,12 @@ impl Options {
                 let _ = write!(text, " --{name} {value}");
             }
         }
-        for (name, is_set) in [("both-ends", self.both_ends), ("client", self.client)] {
+        let switches = [
+            ("both-ends", self.both_ends),
+            ("client", self.client),
+            ("tracked", self.tracked),
+        ];
+        for (name, is_set) in switches {
             if is_set {
                 let _ = write!(text, " --{name}");
             }
@@ -292,6 +307,13 @@ const FLAGS: &[Flag] = &[
         verbs: BOTH,
         set: |options, text| count(text).map(|n| options.sources = Some(n)),
         help: "Client addresses for which the kernel picks the ports",
+    },
+    Flag {
+        name: "--tracked",
+        value: "",
+        verbs: BOTH,
+        set: |options, _| switch(&mut options.tracked),
+        help: "Count on a firewall that tracks connections, here or in a container",
     },
     Flag {
         name: "--pid",

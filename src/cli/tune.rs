@@ -9,6 +9,7 @@ use super::machine::Options;
 use crate::tuning::apply::{self, State, Step};
 use crate::tuning::files::{self, TuningFile};
 use crate::tuning::knob::written;
+use crate::tuning::recipes::numbers;
 use crate::tuning::{Host, ProcRoot, Recommendation};
 
 /// Does what was asked and says so on `out`; gives the exit code.
@@ -17,13 +18,16 @@ pub fn run(options: &Options, out: &mut dyn Write) -> io::Result<u8> {
         Some(folder) => ProcRoot::at(folder),
         None => ProcRoot::machine(),
     };
-    let here = Host::read(&root);
+    let here = options.adjusted(Host::read(&root));
     if options.undo {
         return undo(&root, &here, out);
     }
     // What an earlier run set is ours to set again, not the machine's own.
     let (host, original) = match options.stock_bytes {
-        Some(bytes) => (Host::stock(bytes), Host::stock(bytes)),
+        Some(bytes) => {
+            let stock = options.adjusted(Host::stock(bytes));
+            (stock.clone(), stock)
+        }
         None => {
             let state = State::load(&root, &here)?.unwrap_or_default();
             let original = state.original(&here);
@@ -162,14 +166,8 @@ fn undo(root: &ProcRoot, host: &Host, out: &mut dyn Write) -> io::Result<u8> {
                 writeln!(out, "/{} {what}", changed.name)?;
             }
             Step::Done(changed) => {
-                let before = changed.before.as_deref().unwrap_or_default();
-                writeln!(
-                    out,
-                    "{:34} {} -> {}",
-                    changed.name,
-                    changed.after,
-                    before.trim()
-                )?;
+                let before = written(&numbers(changed.before.as_deref().unwrap_or_default()));
+                writeln!(out, "{:34} {} -> {}", changed.name, changed.after, before)?;
             }
             Step::Foreign(changed, _) => writeln!(
                 out,
@@ -287,5 +285,35 @@ mod tests {
             text.contains("net.core.somaxconn was changed by somebody else"),
             "{text}"
         );
+    }
+
+    /// The folders of `tuning/` and what makes them.
+    const KEPT: [(&str, &str); 3] = [
+        ("10k", "--connections 10000 --stock 2GiB"),
+        ("100k", "--connections 100000 --stock 8GiB"),
+        ("1m", "--connections 1000000 --stock 16GiB"),
+    ];
+
+    #[test]
+    fn the_files_in_tuning_are_current() {
+        for (folder, line) in KEPT {
+            let tree = Tree::new(&[]);
+            ran(&tree, &format!("{line} --out {}", tree.path()));
+            let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tuning")
+                .join(folder);
+            for name in [
+                "sysctl.conf",
+                "limits.conf",
+                "throng.service.conf",
+                "modprobe.conf",
+            ] {
+                let text = fs::read_to_string(kept.join(name)).ok();
+                assert!(
+                    text == tree.text(name),
+                    "{folder}/{name}: run `throng tune {line} --out tuning/{folder}`"
+                );
+            }
+        }
     }
 }

@@ -28,6 +28,9 @@ pub struct State {
     pub settings: Vec<Changed>,
     /// Files; `before` is `None` where there was none.
     pub files: Vec<Changed>,
+    /// Folders that we made, outermost first.
+    #[serde(default)]
+    pub folders: Vec<String>,
 }
 
 /// One thing that was changed.
@@ -94,6 +97,17 @@ impl State {
         original
     }
 
+    /// Notes the folders above `file` that are not there yet.
+    fn note_folders(&mut self, root: &ProcRoot, file: &str) {
+        let ends = file.match_indices('/').map(|(at, _)| &file[..at]);
+        let missing = ends.filter(|folder| !root.path(folder).exists());
+        for folder in missing {
+            if !self.folders.iter().any(|known| known == folder) {
+                self.folders.push(folder.to_owned());
+            }
+        }
+    }
+
     fn save(&self, root: &ProcRoot, host: &Host) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         write_file(&root.path(&state_path(host)), &text)
@@ -137,6 +151,10 @@ pub fn apply(
         .collect();
     if changes.is_empty() && written.is_empty() {
         return Ok(Vec::new());
+    }
+    state.note_folders(root, &state_path(host));
+    for file in &written {
+        state.note_folders(root, &file.name);
     }
     state.save(root, host)?;
     let mut steps: Vec<Step> = written
@@ -229,6 +247,10 @@ pub fn undo(root: &ProcRoot, host: &Host) -> io::Result<Option<Vec<Step>>> {
     }
     if state.settings.is_empty() && state.files.is_empty() {
         fs::remove_file(root.path(&state_path(host)))?;
+        for folder in state.folders.iter().rev() {
+            // Somebody may keep something in it by now.
+            let _ = fs::remove_dir(root.path(folder));
+        }
     } else {
         state.save(root, host)?;
     }

@@ -124,11 +124,11 @@ fn unit(recommendation: &Recommendation) -> TuningFile {
     let nofile = recommendation.nofile;
     let sets = recommendation.raises_unit_limit;
     let mut text = String::new();
-    let each = goal.kernel_bytes_each() + goal.user_bytes_each();
+    let each = goal.charged_bytes_each() + goal.user_bytes_each();
     comment(
         &mut text,
         &format!(
-            "The kernel's part counts against MemoryMax= as well: {} idle connections take about {} MiB, \
+            "Kernel memory counts against MemoryMax= as well: {} idle connections are charged about {} MiB, \
              queued bytes come on top.",
             goal.connections,
             (goal.connections * each) >> 20

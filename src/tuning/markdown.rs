@@ -71,3 +71,32 @@ fn advice(text: &mut String) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const README: &str = include_str!("../../tuning/README.md");
+
+    #[test]
+    fn the_readme_has_the_chapters() {
+        let begin = "<!-- limits: begin -->\n";
+        let (_, rest) = README.split_once(begin).expect(begin);
+        let (found, _) = rest.split_once("<!-- limits: end -->").expect("its end");
+        assert!(
+            found == chapters(),
+            "paste the output of `throng doctor --markdown` between the two marks in tuning/README.md"
+        );
+    }
+
+    #[test]
+    fn every_row_has_its_section() {
+        let text = chapters();
+        for knob in crate::tuning::knobs::all() {
+            assert_eq!(text.matches(&format!("### `{}`\n", knob.name)).count(), 1);
+        }
+        for row in text.lines().filter(|line| line.starts_with('|')) {
+            assert_eq!(row.matches('|').count(), 4, "{row}");
+        }
+    }
+}

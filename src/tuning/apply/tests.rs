@@ -8,12 +8,13 @@ use crate::tuning::goal::{Ends, Goal};
 use crate::tuning::recommendation::Recommendation;
 use crate::tuning::tree::Tree;
 
-/// Every file of the tree with its bytes.
+/// Every file of the tree with its bytes, and every folder.
 fn bytes(tree: &Tree) -> BTreeMap<String, Vec<u8>> {
     fn walk(folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
+                found.insert(path.display().to_string(), Vec::new());
                 walk(&path, found);
             } else {
                 found.insert(path.display().to_string(), fs::read(&path).unwrap());
@@ -101,7 +102,6 @@ fn what_somebody_else_changed_since_stays_theirs() {
 fn a_setting_that_cannot_be_written_is_said_and_not_remembered() {
     let tree = Tree::stock(24 << 30);
     let host = Host::read(&tree.root());
-    let before = bytes(&tree);
     let setting = |name, value| Setting {
         name,
         now: None,
@@ -114,6 +114,7 @@ fn a_setting_that_cannot_be_written_is_said_and_not_remembered() {
     ];
     // A folder stands where the file would be.
     fs::create_dir_all(tree.root().path("proc/sys/net/core/nowhere")).unwrap();
+    let before = bytes(&tree);
     let steps = apply(&tree.root(), &host, &settings, &[]).unwrap();
     assert!(matches!(&steps[0], Step::Failed(name, _) if name == "net.core.nowhere"));
     assert!(matches!(&steps[1], Step::Done(_)));

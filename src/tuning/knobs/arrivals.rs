@@ -24,7 +24,7 @@ const KNOBS: &[Knob] = &[
         why: "The kernel takes the smaller of the program's backlog and this. The queue has to hold what \
               arrives while a worker is busy with something else.",
         symptom: "clients connect a second late or time out; ListenOverflows, ListenDrops",
-        verified: "here, in a fresh namespace: a queue of 16 and a burst of connects",
+        verified: "tests/walls/run.py: a queue of 16 and a burst of 200, in a fresh namespace",
         ..Knob::SYSCTL
     },
     Knob {
@@ -77,7 +77,7 @@ const KNOBS: &[Knob] = &[
         why: "Who closes first waits a minute in TIME_WAIT; for WebSocket that is usually the server. \
               Above the limit the wait is skipped, and a late segment may meet the wrong connection.",
         symptom: "TCPTimeWaitOverflow",
-        verified: "here, in a fresh namespace: the limit lowered, the counter rose",
+        verified: "tests/walls/run.py: 100 allowed, 300 closed, in a fresh namespace",
         ..Knob::SYSCTL
     },
     Knob {

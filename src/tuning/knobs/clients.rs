@@ -27,7 +27,8 @@ const KNOBS: &[Knob] = &[
               others, so a range should start and end on different ones; a connect costs 16 us up to \
               half full and 380 us beyond. Our generator binds ports itself and is not held by it.",
         symptom: "EADDRNOTAVAIL from connect",
-        verified: "here, in a fresh namespace: connects from one address end at the size of the range",
+        verified: "tests/walls/run.py: connects from one address end at the size of the range, less what is \
+                   reserved",
         ..Knob::SYSCTL
     },
     Knob {

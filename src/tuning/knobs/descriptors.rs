@@ -37,7 +37,7 @@ const KNOBS: &[Knob] = &[
         why: "The ceiling of RLIMIT_NOFILE. Its default, 1 048 576, is why so many experiments end just \
               above a million. Set it before the limit: a limit above it is refused.",
         symptom: "setrlimit fails with EPERM; systemd starts the unit with a lower limit",
-        verified: "here: setting and undoing it",
+        verified: "set and undone here",
         ..Knob::SYSCTL
     },
     Knob {
@@ -51,7 +51,7 @@ const KNOBS: &[Knob] = &[
               the largest number there is: a constant from a recipe is lower than either.",
         symptom: "ENFILE; `VFS: file-max limit reached` in the kernel log; processes with CAP_SYS_ADMIN \
                   are exempt",
-        verified: "read in the kernel's source (alloc_empty_file)",
+        verified: "tests/walls/run.py: lowered until a user without CAP_SYS_ADMIN met ENFILE",
         ..Knob::SYSCTL
     },
     Knob {
@@ -65,7 +65,7 @@ const KNOBS: &[Knob] = &[
               share it. The kernel derives it from the memory, enough for millions on any machine that \
               can hold them.",
         symptom: "ENOSPC from epoll_ctl",
-        verified: "here: lowered until epoll_ctl failed",
+        verified: "tests/walls/run.py: lowered until epoll_ctl failed",
         ..Knob::SYSCTL
     },
 ];
@@ -80,7 +80,8 @@ fn nofile(goal: &Goal, host: &Host) -> Demand {
     let Some(limit) = host.nofile_hard else {
         return Demand::of(need);
     };
-    let mut demand = Demand::of(need).stops_at(Some(tables_room(limit, most)));
+    let room = (1..=most).map(|tables| tables_room(limit, tables)).max();
+    let mut demand = Demand::of(need).stops_at(room);
     let wanted = spread(goal.connections, 2);
     if limit < need
         && let Some(enough) = (tables..=most).find(|tables| tables_room(limit, *tables) >= wanted)

@@ -8,8 +8,7 @@ use super::{Chapter, power_of_two};
 pub(super) const CHAPTER: Chapter = Chapter {
     title: "Memory",
     about: "An idle connection costs about 3 970 bytes in the kernel and 80 in the server; with both \
-            ends on one machine count the kernel's part twice. A control group is charged for the \
-            kernel's part as well, so plan with it and not with the resident size of the process.",
+            ends on one machine count the kernel's part twice.",
     knobs: KNOBS,
 };
 
@@ -20,12 +19,8 @@ const KNOBS: &[Knob] = &[
         scope: Scope::Machine,
         applied: Applied::No("it has to be bought"),
         demand: |goal, host| {
-            memory(
-                goal,
-                host,
-                host.memory_room_bytes(),
-                goal.kernel_bytes_each(),
-            )
+            let (room, all) = (host.memory_room_bytes(), host.memory_total_bytes);
+            memory(goal, host, room, all, goal.kernel_bytes_each())
         },
         formula: "4 050 N for one end, 8 276 N for both, and a fiftieth of the machine for the rest",
         why: "Socket, inode, file, dentry, epoll item and wait queue stand in slabs that nobody can \
@@ -43,18 +38,21 @@ const KNOBS: &[Knob] = &[
         applied: Applied::No("it is the unit's or the container's: MemoryMax=, --memory"),
         demand: |goal, host| {
             let room = host.group.as_ref().map(|group| group.room_bytes);
+            let all = host.group.as_ref().map(|group| group.limit_bytes);
             let kernel = if host.is_kernel_memory_free {
                 0
             } else {
-                goal.kernel_bytes_each()
+                goal.charged_bytes_each()
             };
-            memory(goal, host, room, kernel)
+            memory(goal, host, room, all, kernel)
         },
-        formula: "as above; without the kernel's part if it was booted with cgroup.memory=nokmem",
-        why: "Sockets, their slabs and queued bytes are charged to the group: a limit planned with the \
-              resident size of the server kills it at a fraction of the load.",
+        formula: "1 521 N for accepted connections, 4 226 N for those that begin here, and a fiftieth of \
+                  the limit; without the kernel's part after a boot with cgroup.memory=nokmem",
+        why: "Files, inodes, epoll items and queued bytes are charged to the group: a limit planned with \
+              the resident size of the server kills it at a fraction of the load. An accepted socket's \
+              own block is not: a packet makes it, on nobody's account.",
         symptom: "the group's OOM killer; `max` and `oom_kill` in memory.events",
-        verified: "by the files of the group, in tests",
+        verified: "tests/walls/run.py, in a group of 48 MiB; the shares by filling a group for each end",
         ..Knob::SYSCTL
     },
     Knob {
@@ -201,15 +199,22 @@ const KNOBS: &[Knob] = &[
     },
 ];
 
-/// How many connections `room` bytes hold beside those that are here already.
-fn memory(goal: &Goal, host: &Host, room: Option<u64>, kernel_bytes_each: u64) -> Demand {
+/// How many connections `room` bytes hold beside those that are here already. A fiftieth of `all` is
+/// kept for everything else.
+fn memory(
+    goal: &Goal,
+    host: &Host,
+    room: Option<u64>,
+    all: Option<u64>,
+    kernel_bytes_each: u64,
+) -> Demand {
     let tracked = if host.tracks_connections() {
         TRACKED_BYTES
     } else {
         0
     };
     let each = kernel_bytes_each + goal.user_bytes_each() + tracked;
-    let kept = host.memory_total_bytes.unwrap_or_default() / 50;
+    let kept = all.unwrap_or_default() / 50;
     let held = host.sockets_in_use / goal.ends_here();
     let fit = room.map(|room| held + room.saturating_sub(kept) / each);
     let missing = goal.connections.saturating_sub(held);

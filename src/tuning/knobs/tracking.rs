@@ -24,7 +24,7 @@ const KNOBS: &[Knob] = &[
         formula: "1.3 N",
         why: "Entries of the tracker; 262 144 by default on any machine with more than 4 GiB.",
         symptom: "`nf_conntrack: table full, dropping packet` in the kernel log; connects time out",
-        verified: "here: lowered in a machine with a tracking rule until connects timed out",
+        verified: "tests/walls/run.py: lowered, in a namespace with a tracking rule, until connects timed out",
         ..Knob::SYSCTL
     },
     Knob {
@@ -42,7 +42,7 @@ const KNOBS: &[Knob] = &[
         formula: "half as many as entries, a power of two",
         why: "The tracker's hash table: every packet of every connection looks in it.",
         symptom: "softirq time per packet creeps up",
-        verified: "here: setting and undoing it",
+        verified: "not varied here",
         ..Knob::SYSCTL
     },
 ];
