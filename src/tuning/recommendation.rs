@@ -181,6 +181,12 @@ mod tests {
         assert!(has(&busy) && !has(&idle));
     }
 
+    #[test]
+    fn the_unit_that_comes_with_us_has_the_limit_we_think() {
+        let unit = include_str!("../../tuning/systemd/throng.service");
+        assert!(unit.contains(&format!("\nLimitNOFILE={SHIPPED_UNIT_NOFILE}\n")));
+    }
+
     proptest! {
         /// Whatever the machine has, no number of any setting gets smaller.
         #[test]
