@@ -9,8 +9,10 @@ use std::time::Duration;
 
 mod arguments;
 mod commands;
+mod conclusion;
 mod flags;
 mod help;
+mod launch;
 mod run;
 
 pub use commands::{execute, plan_of};

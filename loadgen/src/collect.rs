@@ -14,8 +14,8 @@ use crate::ledger;
 use crate::report::bundle::BundleWriter;
 use crate::series::Point;
 use crate::summary::{
-    Cohort, Connections, Generator, Judged, Latency, Messages, Outcome, Rates, Server, Summary,
-    Verdict,
+    Cohort, Connections, Generator, Judged, Latency, Messages, Outcome, Rates, Server, Storm,
+    Summary, Verdict,
 };
 use crate::thresholds::{Evidence, Threshold};
 
@@ -55,6 +55,8 @@ pub struct Totals {
     pub messages: Vec<Messages>,
     /// Connections of each tag.
     pub cohort_connections: Vec<u64>,
+    /// How those that were cut came back.
+    pub storm: Option<Storm>,
     /// Things that happened and make the numbers weaker than they look.
     pub warnings: Vec<String>,
 }
@@ -66,6 +68,8 @@ pub struct Collector {
     points: Vec<Point>,
     all: Interval,
     judged: Interval,
+    /// As `judged`, since the last mark.
+    marked: Interval,
 }
 
 impl Collector {
@@ -79,6 +83,7 @@ impl Collector {
             points: Vec::new(),
             all: Interval::new(tags),
             judged: Interval::new(tags),
+            marked: Interval::new(tags),
         }
     }
 
@@ -104,6 +109,7 @@ impl Collector {
         self.all.add(interval);
         if point.traffic.generator_limited == 0 {
             self.judged.add(interval);
+            self.marked.add(interval);
         }
         if let Some(bundle) = &mut self.bundle {
             bundle.interval(point.at_s - length_s, length_s, interval)?;
@@ -111,6 +117,18 @@ impl Collector {
         }
         self.points.push(point);
         Ok(point)
+    }
+
+    /// Remembers this moment.
+    pub fn mark(&mut self) {
+        self.marked.clear();
+    }
+
+    /// Response, service and lateness of the healthy cohorts since the last mark, without the seconds in
+    /// which the generator was the limit.
+    #[must_use]
+    pub fn since_mark(&self) -> [Histogram<u64>; 3] {
+        self.healthy(&self.marked)
     }
 
     /// Ends the run: the summary, written and drawn when there is a bundle.
@@ -160,6 +178,7 @@ impl Collector {
         summary.seed = setup.seed;
         summary.synthetic = setup.synthetic;
         summary.connections = totals.connections.clone();
+        summary.storm = totals.storm;
         for messages in &totals.messages {
             add_messages(&mut summary.messages, messages);
         }
@@ -186,12 +205,26 @@ impl Collector {
             .points
             .iter()
             .find(|point| point.traffic.connected * 1000 >= most * 995);
+        let traffic_s = self.traffic_s().unwrap_or(duration_s);
         Rates {
             connects_per_s: most as f64 / ramped.map_or(duration_s, |point| point.at_s).max(1e-3),
             intended_per_s: self.setup.intended_per_s,
-            sent_per_s: summary.messages.sent as f64 / duration_s,
-            received_per_s: summary.messages.received as f64 / duration_s,
+            sent_per_s: summary.messages.sent as f64 / traffic_s,
+            received_per_s: summary.messages.received as f64 / traffic_s,
         }
+    }
+
+    /// How long messages were sent: without the ramp before and the last answers after.
+    fn traffic_s(&self) -> Option<f64> {
+        let sent = |point: &Point| point.traffic.sent;
+        let mut pairs = self.points.windows(2);
+        let began = match self.points.first() {
+            Some(first) if sent(first) > 0 => 0.0,
+            _ => pairs.find(|pair| sent(&pair[1]) > 0)?[0].at_s,
+        };
+        let mut pairs = self.points.windows(2);
+        let ended = pairs.rfind(|pair| sent(&pair[1]) > sent(&pair[0]))?[1].at_s;
+        (ended > began).then_some(ended - began)
     }
 
     fn server(&self, summary: &Summary) -> Option<Server> {
@@ -322,8 +355,14 @@ pub fn add_messages(sum: &mut Messages, other: &Messages) {
     sum.lost += other.lost;
     sum.in_flight += other.in_flight;
     sum.errors += other.errors;
-    for (class, count) in &other.error_classes {
-        *sum.error_classes.entry(class.clone()).or_default() += count;
+    sum.unsent += other.unsent;
+    for (sum, other) in [
+        (&mut sum.error_classes, &other.error_classes),
+        (&mut sum.lost_classes, &other.lost_classes),
+    ] {
+        for (class, count) in other {
+            *sum.entry(class.clone()).or_default() += count;
+        }
     }
 }
 

@@ -7,13 +7,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use throng::http1::HeadError;
+use throng::ws::close::Violation;
+use throng::ws::handshake::ClientRefusal;
+
 /// One cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// RST in answer to our SYN.
     Refused,
+    /// RST before the upgrade.
+    ResetBeforeUpgrade,
     /// RST later.
     Reset,
+    /// The peer closed the TCP connection before it answered the upgrade.
+    ClosedBeforeUpgrade,
     /// The peer closed the TCP connection without a close frame.
     ClosedWithoutFrame,
     /// No route, or an ICMP error.
@@ -28,24 +36,34 @@ pub enum Failure {
     Silent,
     /// An HTTP status other than 101.
     Status(u16),
+    /// The answer to the upgrade is not HTTP.
+    BadHttp,
+    /// The head of the answer does not end.
+    HeadTooLong,
     /// A 101 that is not a valid WebSocket handshake.
     BadHandshake,
+    /// A 101 with an extension or a subprotocol that was not offered.
+    BadNegotiation,
     /// `Sec-WebSocket-Accept` does not answer our key.
     BadAcceptKey,
-    /// The peer broke RFC 6455 or 7692.
-    ProtocolError,
+    /// The peer broke RFC 6455 or 7692, in this way.
+    Protocol(Violation),
     /// An answer with other bytes than were sent.
     WrongEcho,
     /// An answer that had come before.
     Duplicate,
     /// Messages in another order than sent.
     OutOfOrder,
+    /// An answer that came after it had been given up.
+    LateAnswer,
     /// Messages that never came, found by a later sequence number.
     Gap,
     /// A close frame with this code.
     Closed(u16),
     /// The TLS handshake or a record failed.
     Tls,
+    /// Cut by ourselves, with messages under way.
+    Cut,
     /// No source port left here.
     LocalPorts,
     /// No descriptor left here.
@@ -86,6 +104,30 @@ impl Failure {
         }
     }
 
+    /// The class of an answer to the upgrade that is no acceptance.
+    #[must_use]
+    pub const fn from_refusal(refusal: ClientRefusal) -> Self {
+        match refusal {
+            ClientRefusal::Status(status) => Self::Status(status),
+            ClientRefusal::Head(HeadError::HeadTooLong) => Self::HeadTooLong,
+            ClientRefusal::Head(_) => Self::BadHttp,
+            ClientRefusal::Accept => Self::BadAcceptKey,
+            ClientRefusal::Protocol | ClientRefusal::Extensions => Self::BadNegotiation,
+            ClientRefusal::Upgrade | ClientRefusal::Connection => Self::BadHandshake,
+        }
+    }
+
+    /// The same failure, where the connection was not a WebSocket yet: who resets or closes then has
+    /// other reasons.
+    #[must_use]
+    pub const fn before_upgrade(self) -> Self {
+        match self {
+            Self::Reset => Self::ResetBeforeUpgrade,
+            Self::ClosedWithoutFrame => Self::ClosedBeforeUpgrade,
+            other => other,
+        }
+    }
+
     /// Whether this host is to blame and not the server.
     #[must_use]
     pub const fn is_local(self) -> bool {
@@ -102,9 +144,10 @@ impl Failure {
             Self::Refused => {
                 "nobody listens, or tcp_abort_on_overflow is set and the accept queue was full"
             }
-            Self::Reset | Self::ClosedWithoutFrame => {
-                "the server dropped the connection; its log may say why"
-            }
+            Self::Reset
+            | Self::ClosedWithoutFrame
+            | Self::ResetBeforeUpgrade
+            | Self::ClosedBeforeUpgrade => "the server dropped the connection; its log may say why",
             Self::Unreachable => "no route there, or none back to our source addresses",
             Self::ConnectTimeout => {
                 "SYNs are lost: accept queue (ListenOverflows), conntrack, or no route back"
@@ -114,17 +157,18 @@ impl Failure {
             }
             Self::AnswerTimeout | Self::Silent => "the connection is open and nobody is there",
             Self::Status(_) => "the server refused the upgrade; the body may say why",
-            Self::BadHandshake | Self::BadAcceptKey => {
+            Self::BadHttp | Self::HeadTooLong | Self::BadHandshake | Self::BadAcceptKey => {
                 "whoever answered is no WebSocket server, or a cache in between"
             }
-            Self::ProtocolError => {
-                "the server broke the protocol; the first offence is in the report"
-            }
+            Self::BadNegotiation => "the server chose what was not offered",
+            Self::Protocol(violation) => violation.reason(),
+            Self::LateAnswer => "slower than --answer-timeout; it was counted as lost before",
             Self::WrongEcho | Self::Duplicate | Self::OutOfOrder | Self::Gap => {
                 "answers do not match what was sent"
             }
             Self::Closed(_) => "the server said goodbye in form",
             Self::Tls => "certificate, version or cipher; see --ca and --insecure",
+            Self::Cut => "the scenario cut it",
             Self::LocalPorts => {
                 "source ports: `loadgen plan` shows the pool; another program may hold some"
             }
@@ -139,24 +183,31 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Protocol(violation) => return write!(f, "protocol_{}", snake(violation)),
             Self::Status(status) => return write!(f, "status_{status}"),
             Self::Closed(code) => return write!(f, "closed_{code}"),
             Self::Refused => "refused",
+            Self::ResetBeforeUpgrade => "reset_before_upgrade",
             Self::Reset => "reset",
+            Self::ClosedBeforeUpgrade => "closed_before_upgrade",
             Self::ClosedWithoutFrame => "closed_without_frame",
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
             Self::HandshakeTimeout => "handshake_timeout",
             Self::AnswerTimeout => "answer_timeout",
             Self::Silent => "silent",
+            Self::BadHttp => "bad_http",
+            Self::HeadTooLong => "head_too_long",
             Self::BadHandshake => "bad_handshake",
             Self::BadAcceptKey => "bad_accept_key",
-            Self::ProtocolError => "protocol_error",
+            Self::BadNegotiation => "bad_negotiation",
             Self::WrongEcho => "wrong_echo",
             Self::Duplicate => "duplicate",
             Self::OutOfOrder => "out_of_order",
             Self::Gap => "gap",
+            Self::LateAnswer => "late_answer",
             Self::Tls => "tls",
+            Self::Cut => "cut",
             Self::LocalPorts => "local_ports",
             Self::LocalDescriptors => "local_descriptors",
             Self::LocalMemory => "local_memory",
@@ -166,6 +217,13 @@ impl fmt::Display for Failure {
 }
 
 impl FailureCounts {
+    /// Counts several of a kind.
+    pub fn count_many(&mut self, failure: Failure, count: u64) {
+        if count > 0 {
+            *self.counts.entry(failure).or_default() += count;
+        }
+    }
+
     /// Counts one. The map is bounded by the classes: one per status and close code at the most.
     pub fn count(&mut self, failure: Failure) {
         *self.counts.entry(failure).or_default() += 1;
@@ -175,6 +233,17 @@ impl FailureCounts {
     pub fn add(&mut self, other: &Self) {
         for (&failure, count) in &other.counts {
             *self.counts.entry(failure).or_default() += count;
+        }
+    }
+
+    /// What was counted since an earlier moment.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let then = |failure| before.counts.get(failure).copied().unwrap_or_default();
+        let grown = self.counts.iter();
+        let grown = grown.map(|(failure, count)| (*failure, count - then(failure)));
+        Self {
+            counts: grown.filter(|(_, count)| *count > 0).collect(),
         }
     }
 
@@ -199,21 +268,27 @@ impl FailureCounts {
 pub fn hint_for(class: &str) -> &'static str {
     let all = [
         Failure::Refused,
+        Failure::ResetBeforeUpgrade,
         Failure::Reset,
+        Failure::ClosedBeforeUpgrade,
         Failure::ClosedWithoutFrame,
         Failure::Unreachable,
         Failure::ConnectTimeout,
         Failure::HandshakeTimeout,
         Failure::AnswerTimeout,
         Failure::Silent,
+        Failure::BadHttp,
+        Failure::HeadTooLong,
         Failure::BadHandshake,
         Failure::BadAcceptKey,
-        Failure::ProtocolError,
+        Failure::BadNegotiation,
         Failure::WrongEcho,
         Failure::Duplicate,
         Failure::OutOfOrder,
         Failure::Gap,
+        Failure::LateAnswer,
         Failure::Tls,
+        Failure::Cut,
         Failure::LocalPorts,
         Failure::LocalDescriptors,
         Failure::LocalMemory,
@@ -224,8 +299,21 @@ pub fn hint_for(class: &str) -> &'static str {
         Some(failure) => failure.hint(),
         None if class.starts_with("status_") => Failure::Status(0).hint(),
         None if class.starts_with("closed_") => Failure::Closed(0).hint(),
+        None if class.starts_with("protocol_") => "the server broke the protocol in this way",
         None => "",
     }
+}
+
+/// `MaskForbidden` as `mask_forbidden`: variants are named once, in the protocol.
+fn snake(violation: &Violation) -> String {
+    let mut name = String::new();
+    for letter in format!("{violation:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 #[cfg(test)]
@@ -275,6 +363,10 @@ mod tests {
             expected.map(|(class, n)| (class.to_owned(), n)).into()
         );
         assert_eq!(one.total(), 4);
+        assert_eq!(
+            Failure::Protocol(Violation::MaskForbidden).to_string(),
+            "protocol_mask_forbidden"
+        );
         assert_eq!(hint_for("closed_1009"), Failure::Closed(1).hint());
         assert_eq!(hint_for("of a later version"), "");
     }

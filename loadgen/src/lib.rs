@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod cli;
 pub mod collect;
 pub mod diff;
+pub mod engine;
 pub mod environment;
 pub mod failures;
 pub mod histograms;

@@ -104,6 +104,8 @@ pub struct Plan {
     pub setup_on_server: Vec<String>,
     /// Expected memory.
     pub memory: Memory,
+    /// Engine threads, each with a descriptor table of its own.
+    pub threads: u64,
     /// Descriptors each engine thread holds.
     pub descriptors_per_thread: u64,
     /// Settings, with what they are and what they should be.
@@ -154,6 +156,7 @@ impl Plan {
             setup,
             undo,
             memory,
+            threads: request.threads,
             descriptors_per_thread: request.connections.div_ceil(request.threads.max(1))
                 + DESCRIPTORS_BESIDE,
             knobs: knobs::of(request, host),

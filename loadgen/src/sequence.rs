@@ -39,6 +39,12 @@ impl Sequence {
         }
     }
 
+    /// The number expected next.
+    #[must_use]
+    pub const fn next(&self) -> u32 {
+        self.next
+    }
+
     /// Takes a number.
     pub const fn take(&mut self, number: u32) -> Arrival {
         let ahead = number.wrapping_sub(self.next);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 /// Version of the shape written here.
@@ -46,6 +47,9 @@ pub struct Summary {
     pub server: Option<Server>,
     /// This program.
     pub generator: Generator,
+    /// How those that were cut came back; `null` without a storm.
+    #[serde(default)]
+    pub storm: Option<Storm>,
     /// Marginal bytes per connection, line by line.
     #[serde(default)]
     pub ledger: Vec<LedgerLine>,
@@ -75,6 +79,12 @@ pub struct Connections {
     /// Attempts made again after a failure.
     #[serde(default)]
     pub retries: u64,
+    /// Handshakes completed, those of reconnections included.
+    #[serde(default)]
+    pub opened: u64,
+    /// From the dial to the upgrade.
+    #[serde(default)]
+    pub handshake_ms: Quantiles,
     /// Distinct (address, port) connected to.
     #[serde(default)]
     pub listeners: u64,
@@ -99,9 +109,15 @@ pub struct Messages {
     pub in_flight: u64,
     /// Wrong, duplicate or out of order.
     pub errors: u64,
+    /// Intended by the schedule and never sent: no connection to send over, or too many under way.
+    #[serde(default)]
+    pub unsent: u64,
     /// The errors by class.
     #[serde(default)]
     pub error_classes: BTreeMap<String, u64>,
+    /// The lost by what became of them.
+    #[serde(default)]
+    pub lost_classes: BTreeMap<String, u64>,
 }
 
 /// The three latencies, in milliseconds.
@@ -177,6 +193,49 @@ pub struct Generator {
     pub cpu_system_s: f64,
     /// Seconds in which the generator itself was the limit; they are left out of the verdict.
     pub limited_s: u64,
+}
+
+/// A storm: connections cut at once, and how they came back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Connections that were cut.
+    pub cut: u64,
+    /// Of them, back at the end.
+    pub recovered: u64,
+    /// Attempts they made.
+    pub attempts: u64,
+    /// Seconds until half of them were back; 0 when they never were.
+    pub p50_s: f64,
+    /// Seconds until 99 % were back; 0 when they never were.
+    pub p99_s: f64,
+    /// Seconds until all were back; 0 when they never were.
+    pub p100_s: f64,
+}
+
+impl Storm {
+    /// From the times of return: shares are of all that were cut, not of those that came back.
+    #[must_use]
+    pub fn new(cut: u64, attempts: u64, back_after_ms: &Histogram<u64>) -> Self {
+        let recovered = back_after_ms.len();
+        let until = |share: f64| {
+            let needed = (cut as f64 * share).ceil();
+            let is_reached = recovered > 0 && recovered as f64 >= needed;
+            let quantile = needed / recovered.max(1) as f64;
+            if is_reached {
+                back_after_ms.value_at_quantile(quantile) as f64 / 1e3
+            } else {
+                0.0
+            }
+        };
+        Self {
+            cut,
+            recovered,
+            attempts,
+            p50_s: until(0.5),
+            p99_s: until(0.99),
+            p100_s: until(1.0),
+        }
+    }
 }
 
 /// One line of the byte ledger.
@@ -296,6 +355,26 @@ impl Summary {
             .expect("a summary has string keys and finite numbers");
         text.push('\n');
         text
+    }
+
+    /// The messages of the cohorts that do not misbehave on purpose.
+    #[must_use]
+    pub fn healthy_messages(&self) -> Messages {
+        let mut sum = self.messages.clone();
+        for cohort in self.cohorts.values().filter(|cohort| cohort.misbehaves) {
+            let theirs = &cohort.messages;
+            for (all, part) in [
+                (&mut sum.sent, theirs.sent),
+                (&mut sum.received, theirs.received),
+                (&mut sum.lost, theirs.lost),
+                (&mut sum.in_flight, theirs.in_flight),
+                (&mut sum.errors, theirs.errors),
+                (&mut sum.unsent, theirs.unsent),
+            ] {
+                *all = all.saturating_sub(part);
+            }
+        }
+        sum
     }
 
     /// Every equation that must hold, with the two sides that do not.

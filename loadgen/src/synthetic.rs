@@ -15,7 +15,7 @@ use crate::report::bundle::BundleWriter;
 use crate::sample::SystemSample;
 use crate::sample::root::ProcRoot;
 use crate::series::{Point, Traffic};
-use crate::summary::{Connections, Messages, Summary};
+use crate::summary::{Connections, Messages, Quantiles, Summary};
 use crate::thresholds::Threshold;
 
 /// What the invented run is like.
@@ -252,6 +252,7 @@ impl<'a> World<'a> {
     fn totals(&self) -> Totals {
         let traffic = self.traffic;
         Totals {
+            storm: None,
             connections: Connections {
                 requested: self.invention.connections,
                 connected: traffic.connected,
@@ -262,6 +263,8 @@ impl<'a> World<'a> {
                 retries: traffic.failed,
                 listeners: 1,
                 per_listener: traffic.connected,
+                opened: traffic.upgraded,
+                handshake_ms: Quantiles::default(),
             },
             messages: vec![Messages {
                 sent: traffic.sent,

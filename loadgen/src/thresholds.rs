@@ -4,7 +4,7 @@
 //! condition = [series "."] metric  operator  number [unit]
 //! series    = response (default) | service | lateness
 //! metric    = p50 p90 p99 p99.9 p99.99 ... mean max          latency, needs a unit
-//!           | lost errors failed connected upgraded proven_alive sent received    counts, or % of all
+//!           | lost errors unsent failed connected upgraded proven_alive sent received    counts, or % of all
 //!           | connects/s sent/s received/s bytes_per_connection
 //! operator  = > >= < <= == !=
 //! ```
@@ -44,6 +44,7 @@ enum Metric {
 enum CountMetric {
     Lost,
     Errors,
+    Unsent,
     Failed,
     Connected,
     Upgraded,
@@ -87,7 +88,7 @@ impl fmt::Display for ThresholdError {
         f.write_str(match self {
             Self::Operator => "a threshold compares: p99>50ms, lost>0, proven_alive<100%",
             Self::Metric => {
-                "unknown metric; there are p50 p90 p99 p99.9 mean max (also service. and lateness.), lost errors failed \
+                "unknown metric; there are p50 p90 p99 p99.9 mean max (also service. and lateness.), lost errors unsent failed \
                  connected upgraded proven_alive sent received connects/s sent/s received/s bytes_per_connection"
             }
             Self::Percentile => "a percentile lies between p0 and p100",
@@ -235,6 +236,7 @@ impl CountMetric {
         Some(match name {
             "lost" => Self::Lost,
             "errors" => Self::Errors,
+            "unsent" => Self::Unsent,
             "failed" => Self::Failed,
             "connected" => Self::Connected,
             "upgraded" => Self::Upgraded,
@@ -246,10 +248,13 @@ impl CountMetric {
     }
 
     fn observe(self, summary: &Summary) -> (u64, u64) {
-        let (connections, messages) = (&summary.connections, &summary.messages);
+        let connections = &summary.connections;
+        // As the latencies: what misbehaves on purpose loses messages on purpose.
+        let messages = &summary.healthy_messages();
         match self {
             Self::Lost => (messages.lost, messages.sent),
             Self::Errors => (messages.errors, messages.sent),
+            Self::Unsent => (messages.unsent, messages.sent),
             Self::Failed => (connections.failed.values().sum(), connections.requested),
             Self::Connected => (connections.connected, connections.requested),
             Self::Upgraded => (connections.upgraded, connections.requested),

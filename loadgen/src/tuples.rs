@@ -34,7 +34,7 @@ pub struct TupleSpace {
 }
 
 /// One tuple's number in its space: what a connection keeps (8 bytes) to give the tuple back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TupleId(u64);
 
 /// What to bind and where to connect.

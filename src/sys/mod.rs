@@ -25,17 +25,23 @@ macro_rules! syscall {
 
 pub mod activation;
 pub mod affinity;
+mod alarm;
 pub mod clock;
+mod dial;
 mod endpoint;
 pub mod fdtable;
 pub mod klog;
 mod listener;
 mod pages;
 pub mod passing;
+pub mod random;
 pub mod rlimit;
 pub mod signals;
 mod socket;
 
+#[cfg(target_os = "linux")]
+pub use alarm::Alarm;
+pub use dial::DialOptions;
 pub use endpoint::{Address, AddressError, Endpoint};
 pub use listener::{AcceptFailure, ListenOptions, Listener};
 pub use pages::Pages;

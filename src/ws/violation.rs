@@ -23,7 +23,7 @@ use super::close::CloseCode;
 /// | `DeflateCorrupt` | 7692 7.2.2 | 1007 |
 /// | `MessageTooBig`, `InflatedTooBig` | 6455 10.4 | 1009 |
 /// | `TooManyEmptyFragments`, `MessageTooSlow` | 6455 10.4 | 1008 |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Violation {
     /// RSV2 or RSV3 is set: no extension of ours uses them.
     ReservedBits,

@@ -4,19 +4,22 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use super::{CliError, Command, RunOptions};
+use super::{Command, RunOptions, SearchOptions, Vary, conclusion, launch};
 use crate::diff::Comparison;
 use crate::merge::merge;
 use crate::plan::host::Host;
 use crate::plan::{Plan, PlanRequest};
 use crate::report::bundle::Bundle;
 use crate::sample::root::ProcRoot;
+use crate::summary::Outcome;
 use crate::synthetic::{self, Invention};
 
 /// The run held.
 const OK: u8 = 0;
 /// A threshold was crossed, or a strict diff found a difference.
 const CROSSED: u8 = 1;
+/// The run cannot carry a statement.
+const NO_STATEMENT: u8 = 3;
 
 /// Runs a command and says how it ended.
 pub fn execute(command: Command) -> anyhow::Result<u8> {
@@ -56,9 +59,51 @@ pub fn execute(command: Command) -> anyhow::Result<u8> {
             )?;
             print(&format!("{}\n", dir.join("report.html").display()))
         }
-        Command::Run(_) | Command::Search(_) => {
-            Err(CliError("the engine is not part of this build yet".into()).into())
+        Command::Run(options) => {
+            let summary = launch::run(&options)?;
+            let text = if options.json {
+                summary.to_json()
+            } else {
+                conclusion::of_run(&summary)
+            };
+            print(&text)?;
+            Ok(code_of(summary.verdict.outcome))
         }
+        Command::Search(options) => search(&options),
+    }
+}
+
+fn search(options: &SearchOptions) -> anyhow::Result<u8> {
+    let (knee, summary) = launch::search(options)?;
+    let what = match options.vary {
+        Vary::Rate => "messages/s",
+        Vary::Connections => "connections",
+    };
+    let text = if options.run.json {
+        let knee = serde_json::json!({
+            "vary": what, "holds": knee.holds, "fails": knee.fails, "settled": knee.settled,
+            "curve": knee.curve.iter().map(|(value, trials)| serde_json::json!({
+                "value": value, "passed": trials.passed, "trials": trials.count, "p99_ms": trials.observed_ms,
+            })).collect::<Vec<_>>(),
+        });
+        serde_json::to_string_pretty(&serde_json::json!({ "knee": knee, "summary": summary }))?
+            + "\n"
+    } else {
+        conclusion::of_search(&knee, what)
+    };
+    print(&text)?;
+    Ok(match (knee.holds, knee.settled) {
+        (Some(_), true) => OK,
+        (None, true) => CROSSED,
+        (_, false) => NO_STATEMENT,
+    })
+}
+
+const fn code_of(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Pass => OK,
+        Outcome::Fail => CROSSED,
+        Outcome::Invalid => NO_STATEMENT,
     }
 }
 

@@ -1,0 +1,189 @@
+//! The end of a run in words: what a person reads when the panel stands still.
+
+use std::fmt::Write as _;
+
+use crate::failures::hint_for;
+use crate::search::Knee;
+use crate::summary::{Outcome, Quantiles, Summary};
+
+/// The result of a run.
+#[must_use]
+pub(super) fn of_run(summary: &Summary) -> String {
+    let mut lines = vec![connections(summary)];
+    lines.extend(messages(summary));
+    lines.extend(latencies(summary));
+    lines.extend(storm(summary));
+    lines.extend(costs(summary));
+    lines.extend(findings(summary));
+    lines.push(
+        match summary.verdict.outcome {
+            Outcome::Pass => "the run held",
+            Outcome::Fail => "the run did not hold",
+            Outcome::Invalid => "the run allows no statement",
+        }
+        .into(),
+    );
+    lines.join("\n") + "\n"
+}
+
+fn connections(summary: &Summary) -> String {
+    let connections = &summary.connections;
+    format!(
+        "{} of {} connections proven alive in the last {:.0} s (connected {}, upgraded {}; {} per listener), ramp {:.0}/s",
+        connections.proven_alive,
+        connections.requested,
+        connections.proven_alive_window_s,
+        connections.connected,
+        connections.upgraded,
+        connections.per_listener,
+        summary.rates.connects_per_s,
+    )
+}
+
+fn messages(summary: &Summary) -> Option<String> {
+    let messages = &summary.messages;
+    (messages.sent > 0).then(|| {
+        format!(
+            "{} messages sent = {} received + {} lost + {} in flight; {} errors ({:.0}/s received)",
+            messages.sent,
+            messages.received,
+            messages.lost,
+            messages.in_flight,
+            messages.errors,
+            summary.rates.received_per_s,
+        )
+    })
+}
+
+fn latencies(summary: &Summary) -> Vec<String> {
+    let latency = &summary.latency_ms;
+    let all = [
+        ("handshake", summary.connections.handshake_ms),
+        ("response", latency.response),
+        ("service", latency.service),
+        ("lateness", latency.lateness),
+    ];
+    let measured = all.iter().filter(|(_, quantiles)| quantiles.count > 0);
+    measured
+        .map(|(name, quantiles)| format!("{name:<10}{}", quantiles_line(quantiles)))
+        .collect()
+}
+
+fn storm(summary: &Summary) -> Option<String> {
+    let storm = summary.storm?;
+    let after = |seconds: f64| {
+        if seconds > 0.0 {
+            format!("after {seconds:.2} s")
+        } else {
+            "never".into()
+        }
+    };
+    Some(format!(
+        "storm: {} cut, {} back; 50 % {}, 99 % {}, all {}; {} attempts",
+        storm.cut,
+        storm.recovered,
+        after(storm.p50_s),
+        after(storm.p99_s),
+        after(storm.p100_s),
+        storm.attempts
+    ))
+}
+
+fn costs(summary: &Summary) -> Vec<String> {
+    let server = summary.server.map(|server| {
+        format!(
+            "server: {:.0} bytes of memory per connection, {:.1} s user + {:.1} s system, {:.1} us per message",
+            server.rss_bytes_per_connection,
+            server.cpu_user_s,
+            server.cpu_system_s,
+            server.cpu_us_per_message,
+        )
+    });
+    let generator = &summary.generator;
+    let generator = format!(
+        "generator: {} threads, {:.0} bytes of memory per connection, {:.1} s user + {:.1} s system",
+        generator.threads,
+        generator.rss_bytes_per_connection,
+        generator.cpu_user_s,
+        generator.cpu_system_s,
+    );
+    server.into_iter().chain([generator]).collect()
+}
+
+/// What went wrong, with what to look at.
+fn findings(summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (title, classes) in [
+        ("failed", &summary.connections.failed),
+        ("lost", &summary.messages.lost_classes),
+        ("errors", &summary.messages.error_classes),
+    ] {
+        for (class, count) in classes {
+            lines.push(format!("{title}: {count} {class} ({})", hint_for(class)));
+        }
+    }
+    let verdict = &summary.verdict;
+    lines.extend(
+        verdict
+            .warnings
+            .iter()
+            .map(|text| format!("warning: {text}")),
+    );
+    for judged in verdict.thresholds.iter().filter(|judged| !judged.passed) {
+        let observed = match judged.observed {
+            Some(value) => format!("{value:.3}"),
+            None => "nothing was measured".into(),
+        };
+        lines.push(format!("crossed: {} (observed {observed})", judged.fail_if));
+    }
+    lines
+}
+
+/// The knee as a curve.
+#[must_use]
+pub(super) fn of_search(knee: &Knee, what: &str) -> String {
+    let mut text = format!("{what:>12}  {:>7}  {:>10}\n", "held", "p99 ms");
+    let most = knee
+        .curve
+        .iter()
+        .map(|(_, trials)| trials.observed_ms)
+        .filter(|ms| ms.is_finite())
+        .fold(0.0, f64::max);
+    for (value, trials) in &knee.curve {
+        let cells = if most > 0.0 && trials.observed_ms.is_finite() {
+            (trials.observed_ms / most * 40.0).round() as usize
+        } else {
+            0
+        };
+        writeln!(
+            text,
+            "{value:>12}  {:>3}/{:<3}  {:>10.2}  {}",
+            trials.passed,
+            trials.count,
+            trials.observed_ms,
+            "▇".repeat(cells)
+        )
+        .expect("a String takes whatever is written");
+    }
+    let edge = match (knee.holds, knee.fails) {
+        (Some(holds), Some(fails)) => format!("{holds} {what} hold, {fails} do not"),
+        (Some(holds), None) => format!("{holds} {what} hold: the highest that was to be tried"),
+        (None, Some(fails)) => {
+            format!("{fails} {what} do not hold: the lowest that was to be tried")
+        }
+        (None, None) => "nothing was tried".into(),
+    };
+    let belief = if knee.settled {
+        "settled at 95 %"
+    } else {
+        "NOT settled: the trials ran out, or it was interrupted"
+    };
+    text + &format!("{edge} ({belief})\n")
+}
+
+fn quantiles_line(quantiles: &Quantiles) -> String {
+    format!(
+        "p50 {:.3}  p90 {:.3}  p99 {:.3}  p99.9 {:.3}  max {:.3} ms",
+        quantiles.p50, quantiles.p90, quantiles.p99, quantiles.p999, quantiles.max
+    )
+}

@@ -1,0 +1,351 @@
+//! From options to a running crew, and from its end to a summary: `loadgen run` and `loadgen search`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use throng::sys::{clock, random, rlimit, signals};
+
+use super::{RunOptions, SearchOptions, Vary, plan_of};
+use crate::collect::{Collector, Setup};
+use crate::engine::brief::{Brief, Place};
+use crate::engine::conductor::{Conductor, Held};
+use crate::engine::gauge::{Gauge, GaugeUrl};
+use crate::engine::orders::{Command, PhaseOrder};
+use crate::engine::view::View;
+use crate::engine::worker::Crew;
+use crate::environment::Environment;
+use crate::plan::Plan;
+use crate::report::bundle::BundleWriter;
+use crate::sample::Sampler;
+use crate::sample::root::ProcRoot;
+use crate::scenario::{Kind, Scenario};
+use crate::search::{Knee, Search};
+use crate::summary::{Connections, Rates, Summary};
+use crate::thresholds::{Evidence, Threshold};
+
+/// Opens the connections, drives the scenario, writes the report.
+pub(super) fn run(options: &RunOptions) -> anyhow::Result<Summary> {
+    Ok(start(options)?.perform()?)
+}
+
+/// The highest value that holds. The sockets stay open between the steps.
+pub(super) fn search(options: &SearchOptions) -> anyhow::Result<(Knee, Summary)> {
+    let (mut run, top) = (options.run.clone(), options.to);
+    match options.vary {
+        Vary::Rate => set_rate(&mut run.scenario, top as f64)?,
+        Vary::Connections => set_connections(&mut run.scenario, top)?,
+    }
+    // The search judges its own steps; the run as a whole is not judged.
+    let thresholds = std::mem::take(&mut run.scenario.thresholds);
+    run.scenario.duration = Duration::MAX;
+    run.scenario.phases.clear();
+    let mut conductor = start(&run)?;
+    let share = |value: u64| value as f64 / top as f64;
+    if options.vary == Vary::Connections {
+        conductor.tell(&Command::Hold(share(options.from)));
+    }
+    conductor.ramp(RAMP_WITHIN)?;
+    let mut search = Search::new(options.from, options.to);
+    while let Some(value) = search.next_value() {
+        match options.vary {
+            Vary::Rate => conductor.tell(&rate_order(&run.scenario, share(value))),
+            Vary::Connections => {
+                conductor.tell(&Command::Hold(share(value)));
+                conductor.ramp(RAMP_WITHIN)?;
+            }
+        }
+        // What the step before left behind is not this step's doing.
+        conductor.hold(options.step / 5)?;
+        let held = conductor.hold(options.step)?;
+        if held.is_interrupted {
+            break;
+        }
+        let (passed, p99_ms) = judge(&thresholds, &held);
+        search.record(value, passed, p99_ms);
+        conductor.note(&format!(
+            "{value}: {} (p99 {p99_ms:.2} ms)",
+            if passed { "holds" } else { "does not hold" }
+        ));
+    }
+    Ok((search.knee(), conductor.finish()?))
+}
+
+fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
+    let mut scenario = options.scenario.clone();
+    if scenario.targets.iter().any(|target| target.tls) {
+        bail!("wss:// is not part of this build yet: use ws://");
+    }
+    if scenario.cohorts.len() > COHORTS_MAX {
+        bail!("a scenario has at most {COHORTS_MAX} cohorts");
+    }
+    if scenario.thresholds.is_empty() {
+        scenario.thresholds = expectations(&scenario);
+    }
+    // Before any thread exists: they inherit what is blocked.
+    signals::block().context("signals cannot be blocked")?;
+    rlimit::raise_nofile().context("the limit on descriptors cannot be read")?;
+    let seed = match options.seed {
+        Some(seed) => seed,
+        None => draw_seed().context("this kernel has no getrandom")?,
+    };
+    let mut plan = plan_of(options, seed)?;
+    let space = plan.take_space().context("the plan has no addresses")?;
+    let places = places_of(&scenario, space.listeners())?;
+    let gauge = match &options.gauge {
+        Some(text) => Some(gauge_of(text)?),
+        None => None,
+    };
+    let report = report_of(options, &scenario)?;
+    let mut view = View::new(options.quiet);
+    if let Some(wall) = plan.first_wall() {
+        view.note(&format!(
+            "this run is expected to stop at {} connections: {} ({})",
+            wall.at_connections, wall.name, wall.cure
+        ));
+    }
+    let threads = threads_of(options, &plan);
+    let collector = Collector::new(setup_of(options, &scenario, seed, &plan, threads), report);
+    let brief = Arc::new(Brief {
+        places,
+        threads,
+        seed,
+        origin_ns: clock::monotonic_ns(),
+        handshakes_max: options.handshakes_max.div_ceil(u64::from(threads)),
+        retries_max: options.retries_max,
+        connect_timeout_ns: nanos(options.connect_timeout),
+        answer_timeout_ns: nanos(options.answer_timeout),
+        alive_window_s: options.alive_window.as_secs().max(1) as u32,
+        message_bytes_max: message_bytes_max(&scenario),
+        scenario: Arc::new(scenario),
+    });
+    let crew = Crew::start(&brief, &Arc::new(space)).context("the threads cannot be started")?;
+    let sampler = Sampler::new(ProcRoot::machine(), options.server_pid);
+    let conductor = Conductor::new(crew, brief, sampler, gauge, view, collector);
+    Ok(conductor)
+}
+
+/// What everybody expects who says nothing else: all connections alive, no answer wrong or lost.
+fn expectations(scenario: &Scenario) -> Vec<Threshold> {
+    let steady = scenario
+        .cohorts
+        .iter()
+        .filter(|cohort| !cohort.kind.misbehaves())
+        .filter(|cohort| !matches!(cohort.kind, Kind::Churn { .. } | Kind::Storm { .. }));
+    let steady: u64 = steady.map(|cohort| cohort.connections).sum();
+    let cut = scenario.phases.iter().any(|phase| phase.cut.is_some());
+    let has_storm = scenario
+        .cohorts
+        .iter()
+        .any(|c| matches!(c.kind, Kind::Storm { .. }));
+    let mut expected = vec![
+        "errors>0".to_owned(),
+        "lost>0".to_owned(),
+        "unsent>0".to_owned(),
+    ];
+    if steady > 0 && (!cut || has_storm) {
+        expected.push(format!("proven_alive<{steady}"));
+    }
+    let parsed = expected.iter().map(|text| Threshold::parse(text));
+    parsed
+        .collect::<Result<_, _>>()
+        .expect("these conditions are written here")
+}
+
+fn report_of(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Option<BundleWriter>> {
+    let Some(dir) = &options.report else {
+        return Ok(None);
+    };
+    let command = std::env::args().collect();
+    let environment = Environment::read(&ProcRoot::machine(), command, options.server_pid);
+    let tags: Vec<String> = scenario.tags().into_iter().map(|(name, _)| name).collect();
+    let writer = BundleWriter::create(dir, &tags, &environment, unix_s())
+        .with_context(|| format!("--report {}", dir.display()))?;
+    Ok(Some(writer))
+}
+
+fn setup_of(
+    options: &RunOptions,
+    scenario: &Scenario,
+    seed: u64,
+    plan: &Plan,
+    threads: u32,
+) -> Setup {
+    let targets: Vec<String> = scenario.targets.iter().map(ToString::to_string).collect();
+    Setup {
+        scenario: scenario.name.clone(),
+        target: targets.join(" "),
+        seed,
+        started_unix_s: unix_s(),
+        tags: scenario.tags(),
+        threads: u64::from(threads),
+        server_pid: options.server_pid,
+        both_ends_here: plan.both_ends_here,
+        intended_per_s: scenario.intended_per_s(),
+        thresholds: scenario.thresholds.clone(),
+        synthetic: false,
+    }
+}
+
+/// The request that belongs to each listener.
+fn places_of(
+    scenario: &Scenario,
+    listeners: &[std::net::SocketAddr],
+) -> anyhow::Result<Vec<Place>> {
+    let mut known = BTreeMap::new();
+    for target in &scenario.targets {
+        for address in target
+            .resolve()
+            .map_err(|error| anyhow::anyhow!("{target}: {error}"))?
+        {
+            let place = Place {
+                address,
+                authority: target.authority(address.port()),
+                path: target.path.clone(),
+            };
+            known.entry(address).or_insert(place);
+        }
+    }
+    let place = |address| {
+        let found = known.get(address).cloned();
+        found.with_context(|| {
+            format!("{address} no longer belongs to any target: its name has changed address")
+        })
+    };
+    listeners.iter().map(place).collect()
+}
+
+fn threads_of(options: &RunOptions, plan: &Plan) -> u32 {
+    let planned = options.threads.unwrap_or(plan.threads);
+    // No thread without a connection.
+    planned.clamp(1, options.scenario.connections().clamp(1, 1024)) as u32
+}
+
+fn gauge_of(text: &str) -> anyhow::Result<Gauge> {
+    let url = GaugeUrl::parse(text)
+        .with_context(|| format!("--gauge `{text}` is written http://HOST:PORT/PATH#NAME"))?;
+    let count = url.read().with_context(|| format!("--gauge {text}"))?;
+    let _ = count;
+    Ok(Gauge::start(url)?)
+}
+
+/// An echo is as long as what was sent; a broadcast may be wrapped by the server.
+fn message_bytes_max(scenario: &Scenario) -> usize {
+    let longest = scenario
+        .cohorts
+        .iter()
+        .map(|cohort| cohort.messages.bytes.1);
+    let longest = longest.max().unwrap_or_default();
+    usize::try_from(longest * 2).map_or(usize::MAX, |bytes| bytes.max(MESSAGE_BYTES_MIN))
+}
+
+fn set_rate(scenario: &mut Scenario, total_per_s: f64) -> anyhow::Result<()> {
+    use crate::scenario::Pace;
+    use crate::schedule::Arrivals;
+    let intended = scenario.intended_per_s();
+    let mut paces = 0;
+    for cohort in &mut scenario.cohorts {
+        let (Kind::Echo { pace } | Kind::Broadcast { pace, .. }) = &mut cohort.kind else {
+            continue;
+        };
+        paces += 1;
+        *pace = match *pace {
+            Pace::Open {
+                rate_per_s,
+                arrivals,
+            } if intended > 0.0 => Pace::Open {
+                rate_per_s: rate_per_s / intended * total_per_s,
+                arrivals,
+            },
+            Pace::Open { arrivals, .. } => Pace::Open {
+                rate_per_s: total_per_s,
+                arrivals,
+            },
+            Pace::Closed { .. } => Pace::Open {
+                rate_per_s: total_per_s,
+                arrivals: Arrivals::Even,
+            },
+        };
+    }
+    if paces == 0 {
+        bail!("a search for a rate needs a scenario that sends: --scenario echo");
+    }
+    Ok(())
+}
+
+fn set_connections(scenario: &mut Scenario, total: u64) -> anyhow::Result<()> {
+    let [cohort] = scenario.cohorts.as_mut_slice() else {
+        bail!("a search for connections needs a scenario of one cohort");
+    };
+    if !matches!(cohort.kind, Kind::Idle | Kind::Echo { .. }) {
+        bail!("a search for connections needs --scenario idle or echo");
+    }
+    cohort.connections = total;
+    Ok(())
+}
+
+fn rate_order(scenario: &Scenario, factor: f64) -> Command {
+    Command::Phase(Arc::new(PhaseOrder {
+        rate: factor,
+        silent: vec![false; scenario.cohorts.len()],
+        cut: None,
+    }))
+}
+
+/// Whether a step held, and its p99.
+fn judge(thresholds: &[Threshold], held: &Held) -> (bool, f64) {
+    let mut summary = Summary::new("search", "");
+    summary.messages = held.books.messages();
+    summary.duration_s = held.length_s;
+    summary.connections = Connections {
+        requested: held.wanted,
+        connected: held.traffic.connected,
+        upgraded: held.traffic.upgraded,
+        proven_alive: held.traffic.proven_alive,
+        ..Connections::default()
+    };
+    summary.rates = Rates {
+        sent_per_s: summary.messages.sent as f64 / held.length_s.max(1e-3),
+        received_per_s: summary.messages.received as f64 / held.length_s.max(1e-3),
+        ..Rates::default()
+    };
+    let [response, service, lateness] = &held.latency;
+    let evidence = Evidence {
+        summary: &summary,
+        latency: [response, service, lateness],
+    };
+    let passed = thresholds
+        .iter()
+        .all(|threshold| threshold.judge(&evidence).passed);
+    let p99_ms = crate::histograms::quantile_ms(response, 0.99).unwrap_or(f64::INFINITY);
+    (passed && summary.messages.unsent == 0, p99_ms)
+}
+
+fn draw_seed() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    random::fill(&mut bytes)?;
+    // Short enough to be typed again.
+    Ok(u64::from_le_bytes(bytes) % 1_000_000_000)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the date in a report is wall time; nothing is measured with it"
+)]
+fn unix_s() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4)
+}
+
+/// Cohorts are numbered in a byte.
+const COHORTS_MAX: usize = 250;
+/// Whatever is asked for, a server may say this much.
+const MESSAGE_BYTES_MIN: usize = 1 << 20;
+/// A step of a search that adds connections gives them this long.
+const RAMP_WITHIN: Duration = Duration::from_secs(120);

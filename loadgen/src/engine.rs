@@ -1,0 +1,34 @@
+//! The engine: opens the connections, drives them, and keeps the books.
+//!
+//! ```text
+//!  conductor (main thread)                 worker (one per thread, own descriptor table)
+//!  ramp done? phases, search, ctrl-C  -->  Command   -->  Fleet::turn <-- mio, sockets, clock
+//!  collector, sampler, live view     <--   Dispatch  <--  Fleet::dispatch
+//! ```
+//!
+//! A [`Fleet`](fleet::Fleet) is everything one thread knows: plain data, turned by events and time, so that
+//! tests drive it with scripted streams. Threads share nothing but the conductor's attention.
+
+pub mod answers;
+pub mod books;
+pub mod brief;
+pub mod conductor;
+pub mod connection;
+pub mod dispatch;
+pub mod fleet;
+pub mod flights;
+pub mod gauge;
+pub mod keys;
+pub mod liveness;
+pub mod net;
+pub mod orders;
+pub mod parting;
+pub mod payload;
+pub mod ramp;
+mod receiving;
+pub mod roster;
+mod sending;
+mod timing;
+pub mod troop;
+pub mod view;
+pub mod worker;

@@ -1,0 +1,82 @@
+//! What every thread is told before it begins, and the two coarse clocks of a run.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::scenario::Scenario;
+
+/// The same for all threads.
+#[derive(Debug)]
+pub struct Brief {
+    /// What to do.
+    pub scenario: Arc<Scenario>,
+    /// Where: by the listener's number in the tuple space.
+    pub places: Vec<Place>,
+    /// Threads.
+    pub threads: u32,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// When the run began.
+    pub origin_ns: u64,
+    /// Connects and handshakes under way at once, per thread.
+    pub handshakes_max: u64,
+    /// Attempts after a failed one.
+    pub retries_max: u64,
+    /// For the SYN-ACK and for the upgrade, each.
+    pub connect_timeout_ns: u64,
+    /// After which a message is lost.
+    pub answer_timeout_ns: u64,
+    /// Proven alive: heard from within this.
+    pub alive_window_s: u32,
+    /// The largest message that is read.
+    pub message_bytes_max: usize,
+}
+
+/// One listener of the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// `Host`.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+}
+
+impl Brief {
+    /// The tick of a moment.
+    #[must_use]
+    pub const fn tick(&self, now_ns: u64) -> u32 {
+        (now_ns.saturating_sub(self.origin_ns) / TICK_NS) as u32
+    }
+
+    /// When a tick begins.
+    #[must_use]
+    pub const fn tick_ns(&self, tick: u32) -> u64 {
+        self.origin_ns + tick as u64 * TICK_NS
+    }
+
+    /// The second of a moment.
+    #[must_use]
+    pub const fn second(&self, now_ns: u64) -> u32 {
+        self.tick(now_ns) / TICKS_PER_S
+    }
+}
+
+/// Timers are this exact: a timeout of seconds needs no better.
+pub const TICK_NS: u64 = 100_000_000;
+/// Ticks of a second.
+pub const TICKS_PER_S: u32 = 10;
+
+/// A time span in ticks, rounded up, at least one.
+#[must_use]
+pub const fn ticks(span_ns: u64) -> u32 {
+    let ticks = span_ns.div_ceil(TICK_NS);
+    if ticks == 0 {
+        1
+    } else if ticks > u32::MAX as u64 / 4 {
+        u32::MAX / 4
+    } else {
+        ticks as u32
+    }
+}

@@ -1,0 +1,87 @@
+//! What the conductor tells the threads.
+
+use std::sync::Arc;
+
+use super::fleet::{Fleet, Stage};
+use super::net::Net;
+use crate::scenario::Cut;
+
+/// One order.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Report now.
+    Report,
+    /// Traffic begins.
+    Start,
+    /// A phase begins.
+    Phase(Arc<PhaseOrder>),
+    /// Hold this share of the connections (a search).
+    Hold(f64),
+    /// Begin nothing new; answers are still awaited.
+    Settle,
+    /// Close everything.
+    Part,
+    /// End at once.
+    Stop,
+}
+
+/// What a phase changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhaseOrder {
+    /// Multiplies every rate.
+    pub rate: f64,
+    /// By cohort: keeps still.
+    pub silent: Vec<bool>,
+    /// Cut connections now.
+    pub cut: Option<Cut>,
+}
+
+impl<N: Net> Fleet<N> {
+    /// Does what the conductor says, except to report and to stop, which is the worker's.
+    pub fn obey(&mut self, command: &Command) {
+        match command {
+            Command::Start => self.start(),
+            Command::Phase(phase) => self.enter(phase),
+            Command::Hold(share) => self.ramp.set_ceiling(*share),
+            Command::Settle => self.stage = self.stage.max(Stage::Settling),
+            Command::Part => self.part_from_all(),
+            Command::Report | Command::Stop => {}
+        }
+    }
+
+    fn start(&mut self) {
+        if self.stage != Stage::Ramping {
+            return;
+        }
+        self.stage = Stage::Running;
+        let now_ns = self.net.now_ns();
+        for troop in &mut self.troops {
+            troop.start(now_ns);
+        }
+        self.top_up_all();
+    }
+
+    fn enter(&mut self, phase: &PhaseOrder) {
+        let now_ns = self.net.now_ns();
+        for (troop, silent) in self.troops.iter_mut().zip(&phase.silent) {
+            troop.set_rate(now_ns, phase.rate, *silent);
+        }
+        if let Some(cut) = phase.cut {
+            self.cut(cut.share, cut.by);
+        }
+        self.top_up_all();
+    }
+
+    /// Closed loops begin, or begin again.
+    fn top_up_all(&mut self) {
+        for at in 0..self.troops.len() {
+            if self.troops[at].in_flight() == 0 {
+                continue;
+            }
+            let members = self.troops[at].roster.members().to_vec();
+            for index in members {
+                self.top_up(index);
+            }
+        }
+    }
+}

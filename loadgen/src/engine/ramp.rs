@@ -1,0 +1,307 @@
+//! Who is dialled next: the fresh ones, cohort by cohort in step, and those that try again.
+
+use std::collections::VecDeque;
+use std::io;
+
+use throng::reactor::ConnId;
+use throng::sys::DialOptions;
+use throng::ws::handshake::append_request;
+
+use super::brief::{Brief, ticks};
+use super::connection::{Connection, Flags, Opening, Pending, Phase};
+use super::fleet::{Fleet, Stage};
+use super::net::Net;
+use super::parting::End;
+use crate::failures::Failure;
+use crate::scenario::{Beast, Kind};
+use crate::schedule::TokenBucket;
+use crate::tuples::{TupleId, TupleSlice};
+
+/// The connections of one thread that are not open yet.
+#[derive(Debug)]
+pub struct Ramp {
+    fresh: Vec<Fresh>,
+    /// Entries that wait to be dialled again now.
+    redial: VecDeque<u32>,
+    /// Entries that wait for their time to be dialled again.
+    pub(super) waiting: u64,
+    bucket: Option<TokenBucket>,
+    handshakes_max: u64,
+}
+
+/// What is left of one cohort.
+#[derive(Debug)]
+struct Fresh {
+    first: u64,
+    step: u64,
+    begun: u64,
+    count: u64,
+    /// A search may hold back some.
+    ceiling: u64,
+}
+
+impl Ramp {
+    /// This thread's part of every cohort.
+    #[must_use]
+    pub fn new(brief: &Brief, thread: u32, now_ns: u64) -> Self {
+        let mut first = 0;
+        let fresh = brief.scenario.cohorts.iter().map(|cohort| {
+            let count = share(cohort.connections, thread, brief.threads);
+            let part = Fresh {
+                first: first + u64::from(thread),
+                step: u64::from(brief.threads),
+                begun: 0,
+                count,
+                ceiling: count,
+            };
+            first += cohort.connections;
+            part
+        });
+        let rate_per_s = brief.scenario.ramp_per_s / f64::from(brief.threads);
+        Self {
+            fresh: fresh.collect(),
+            redial: VecDeque::new(),
+            waiting: 0,
+            // A hundredth of a second at once: a worker that was away for a moment catches up.
+            bucket: (rate_per_s > 0.0)
+                .then(|| TokenBucket::new(rate_per_s, rate_per_s / 100.0, now_ns)),
+            handshakes_max: brief.handshakes_max.max(1),
+        }
+    }
+
+    /// Connections this thread will hold.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.fresh.iter().map(|fresh| fresh.count as usize).sum()
+    }
+
+    /// Connections that are still to come.
+    #[must_use]
+    pub fn awaited(&self) -> u64 {
+        let fresh: u64 = self.fresh.iter().map(Fresh::left).sum();
+        fresh + self.redial.len() as u64 + self.waiting
+    }
+
+    /// Holds back all but this share of the fresh ones.
+    pub fn set_ceiling(&mut self, share: f64) {
+        for fresh in &mut self.fresh {
+            fresh.ceiling = ((fresh.count as f64 * share).round() as u64).min(fresh.count);
+        }
+    }
+
+    /// Nobody is dialled any more.
+    pub fn give_up(&mut self) {
+        self.fresh.iter_mut().for_each(|fresh| fresh.ceiling = 0);
+        self.redial.clear();
+        self.waiting = 0;
+    }
+
+    fn has_next(&self) -> bool {
+        !self.redial.is_empty() || self.fresh.iter().any(|fresh| fresh.left() > 0)
+    }
+
+    /// The next fresh number: of the cohort that is furthest behind, so that all grow in step.
+    fn next_fresh(&mut self) -> Option<(u8, u32)> {
+        let behind = |fresh: &Fresh| fresh.begun as f64 / fresh.count.max(1) as f64;
+        let candidates = self.fresh.iter_mut().enumerate();
+        let (cohort, fresh) = candidates
+            .filter(|(_, fresh)| fresh.left() > 0)
+            .min_by(|(_, a), (_, b)| behind(a).total_cmp(&behind(b)))?;
+        let number = fresh.first + fresh.begun * fresh.step;
+        fresh.begun += 1;
+        Some((cohort as u8, number as u32))
+    }
+}
+
+impl Fresh {
+    const fn left(&self) -> u64 {
+        self.ceiling.saturating_sub(self.begun)
+    }
+}
+
+/// This thread's part of a number: the threads' parts differ by one at the most.
+#[must_use]
+pub const fn share(count: u64, thread: u32, threads: u32) -> u64 {
+    let (thread, threads) = (thread as u64, threads as u64);
+    (count + threads - 1 - thread) / threads
+}
+
+impl<N: Net> Fleet<N> {
+    /// Puts an entry among those that are dialled as soon as the ramp allows.
+    pub(super) fn redial(&mut self, index: u32) {
+        self.ramp.waiting -= 1;
+        self.ramp.redial.push_back(index);
+    }
+
+    /// When the ramp wants to go on; `None` when it has nothing to do or waits for answers.
+    pub(super) fn next_dial_ns(&self) -> Option<u64> {
+        let may_dial = self.stage < Stage::Settling
+            && self.counts.handshaking < self.ramp.handshakes_max
+            && self.ramp.has_next();
+        if !may_dial {
+            return None;
+        }
+        match &self.ramp.bucket {
+            Some(bucket) => bucket.next_ns(),
+            None => Some(0),
+        }
+    }
+
+    /// Dials as many as the rate, the bound on handshakes and a turn allow.
+    pub(super) fn dial_some(&mut self) {
+        if self.stage >= Stage::Settling || !self.ramp.has_next() {
+            return;
+        }
+        let room = self
+            .ramp
+            .handshakes_max
+            .saturating_sub(self.counts.handshaking);
+        let wanted = room.min(DIALS_PER_TURN);
+        let now_ns = self.net.now_ns();
+        let allowed = match &mut self.ramp.bucket {
+            Some(bucket) => bucket.take(now_ns, wanted),
+            None => wanted,
+        };
+        for dialled in 0..allowed {
+            let Some(index) = self.next_to_dial() else {
+                if let Some(bucket) = &mut self.ramp.bucket {
+                    bucket.give_back(allowed - dialled);
+                }
+                return;
+            };
+            self.dial(index);
+        }
+    }
+
+    fn next_to_dial(&mut self) -> Option<u32> {
+        if let Some(index) = self.ramp.redial.pop_front() {
+            return Some(index);
+        }
+        let (cohort, number) = self.ramp.next_fresh()?;
+        let connection = Connection::new(number, cohort, TupleId::default());
+        Some(self.entries.0.insert(connection) as u32)
+    }
+
+    fn dial(&mut self, index: u32) {
+        self.last_generation = self.last_generation.wrapping_add(1).max(1);
+        let id = ConnId::new(self.last_generation, index);
+        let (cohort, number) = {
+            let connection = self.connection(index);
+            connection.generation = id.generation();
+            (usize::from(connection.cohort), connection.number)
+        };
+        if self.connection(index).flags.has(Flags::RETURNING) {
+            self.recovery.attempts += 1;
+        }
+        let options = dial_options(&self.troops[cohort].cohort.kind);
+        let (tuple, place, stream) = match self.claim(id, options) {
+            Ok(claimed) => claimed,
+            Err(failure) => return self.doom(index, End::Failed(failure)),
+        };
+        let nonce = self.keys.nonce();
+        let mut request = Vec::new();
+        let written =
+            self.troops[cohort].with_request(&self.brief.places[place], number, nonce, |asked| {
+                append_request(&mut request, asked)
+            });
+        debug_assert!(
+            written.is_ok(),
+            "flags and files were checked to be sendable"
+        );
+        let now_ns = self.net.now_ns();
+        let end_tick = self.brief.tick(now_ns) + ticks(self.brief.connect_timeout_ns);
+        let connection = self.connection(index);
+        connection.stream = Some(stream);
+        connection.tuple = tuple;
+        connection.phase = Phase::Dialing;
+        connection.end_tick = end_tick;
+        connection.pending = Some(Box::new(Pending {
+            opening: Some(Opening {
+                began_ns: now_ns,
+                nonce,
+                ..Opening::default()
+            }),
+            unsent: request,
+            sent: 0,
+        }));
+        self.counts.handshaking += 1;
+        self.set_timer(index, end_tick);
+        // On loopback the connection stands already, and this saves waiting for an event to say so.
+        self.on_writable(index);
+    }
+
+    /// Finds a free tuple and dials it.
+    fn claim(
+        &mut self,
+        id: ConnId,
+        options: DialOptions,
+    ) -> Result<(TupleId, usize, N::Stream), Failure> {
+        for _ in 0..TAKEN_TRIES_MAX {
+            let began_ns = self.net.now_ns();
+            let taken = self.tuples.take(began_ns / 1_000_000);
+            let (tuple_id, tuple) = taken.map_err(|_| Failure::LocalPorts)?;
+            let place = tuple.listener as usize;
+            let to = self.brief.places[place].address;
+            let dialled = self.net.dial(id, tuple.source, to, options);
+            self.counts.dial_ns += self.net.now_ns() - began_ns;
+            self.counts.dials += 1;
+            match dialled {
+                Ok(stream) => return Ok((tuple_id, place, stream)),
+                Err(error) if is_taken(&error) => self.tuples.skip_taken(tuple_id),
+                Err(error) => {
+                    self.tuples.give_back(tuple_id);
+                    return Err(Failure::from_io(&error));
+                }
+            }
+        }
+        Err(Failure::LocalPorts)
+    }
+
+    /// The listener of a connection.
+    pub(super) fn place_of(tuples: &TupleSlice, tuple: TupleId) -> usize {
+        tuples.space().tuple(tuple).listener as usize
+    }
+}
+
+/// Who sends several messages without waiting must not be held back; who reads slowly has a small buffer.
+const fn dial_options(kind: &Kind) -> DialOptions {
+    let recv_buffer_bytes = match kind {
+        Kind::Slow { .. }
+        | Kind::Zoo {
+            beast: Beast::NeverRead,
+        } => Some(SLOW_BUFFER_BYTES),
+        _ => None,
+    };
+    DialOptions {
+        no_delay: !matches!(kind, Kind::Idle),
+        recv_buffer_bytes,
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
+    )
+}
+
+/// Between two looks at what the kernel reports: 64 dials take about 2 ms.
+const DIALS_PER_TURN: u64 = 64;
+/// Ports in a row that somebody else holds, before the attempt is called a failure.
+const TAKEN_TRIES_MAX: usize = 64;
+/// Small enough that the peer's queue, and not ours, is what fills.
+const SLOW_BUFFER_BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_add_up() {
+        for (count, threads) in [(10, 3), (2, 5), (0, 4), (1_000_000, 53)] {
+            let parts: Vec<u64> = (0..threads).map(|t| share(count, t, threads)).collect();
+            assert_eq!(parts.iter().sum::<u64>(), count);
+            assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1);
+        }
+    }
+}

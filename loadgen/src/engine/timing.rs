@@ -1,0 +1,274 @@
+//! What time does to a connection: patience ends, hearts beat, lives are over, beasts misbehave.
+//!
+//! Heartbeats are spread by the connection's number and not by when it was opened: a ramp of a second would
+//! otherwise be a burst of pings every 25 s for ever. Who was heard within the last second needs none.
+
+use throng::ws::frame::{Opcode, append_frame};
+
+use super::brief::{TICKS_PER_S, ticks};
+use super::connection::{Flags, Phase};
+use super::fleet::{Fleet, Stage};
+use super::net::Net;
+use super::parting::End;
+use crate::failures::Failure;
+use crate::random::mix;
+use crate::scenario::{Beast, Kind};
+
+impl<N: Net> Fleet<N> {
+    /// (Re)sets a connection's timer.
+    pub(super) fn set_timer(&mut self, index: u32, tick: u32) {
+        self.wheel.schedule(&mut self.entries, index, tick);
+    }
+
+    /// Fires what is due, as many as a turn allows; the rest is found by the next.
+    pub(super) fn expire_timers(&mut self, now_ns: u64) {
+        let tick = self.brief.tick(now_ns);
+        for _ in 0..TIMERS_PER_TURN {
+            let Some(index) = self.wheel.expire(&mut self.entries, tick) else {
+                return;
+            };
+            self.on_timer(index, tick);
+        }
+    }
+
+    /// Gives up messages that were not answered in time.
+    pub(super) fn expire_answers(&mut self, now_ns: u64) {
+        while let Some(oldest) = self.flights.oldest()
+            && oldest.sent_ns + self.brief.answer_timeout_ns <= now_ns
+        {
+            let connection = &mut self.entries.0[oldest.owner as usize];
+            self.flights.pop(&mut connection.order);
+            connection.flags.set(Flags::HAS_LATE);
+            let troop = &mut self.troops[usize::from(connection.cohort)];
+            troop.books.lose(Failure::AnswerTimeout, 1);
+            // A closed loop goes on with the next.
+            self.top_up(oldest.owner);
+        }
+    }
+
+    fn on_timer(&mut self, index: u32, tick: u32) {
+        let connection = self.connection(index);
+        let end_tick = connection.end_tick;
+        let is_over = end_tick.wrapping_sub(tick).cast_signed() <= 0;
+        match connection.phase {
+            Phase::Dead => {}
+            Phase::Open => self.on_beat(index, tick),
+            // The wheel reaches 102 s; what is further away fires early.
+            Phase::Waiting | Phase::Dialing | Phase::Upgrading | Phase::Leaving if !is_over => {
+                self.dribble(index);
+                let next = if self.is_dribbling(index) {
+                    tick + 1
+                } else {
+                    end_tick
+                };
+                if !self.is(index, Phase::Dead) && !self.is(index, Phase::Open) {
+                    self.set_timer(index, next);
+                }
+            }
+            Phase::Waiting => self.redial(index),
+            Phase::Dialing => self.doom(index, End::Failed(Failure::ConnectTimeout)),
+            Phase::Upgrading => self.doom(index, End::Failed(Failure::HandshakeTimeout)),
+            Phase::Leaving => self.doom(index, End::Dropped),
+        }
+    }
+
+    /// The first beat of a connection that has just opened.
+    pub(super) fn set_first_beat(&mut self, index: u32, tick: u32) {
+        self.connection(index).due_tick = self.next_beat(index, tick);
+        self.arm(index, tick);
+    }
+
+    /// The tick at which it is asked for a sign of life next.
+    fn next_beat(&self, index: u32, tick: u32) -> u32 {
+        let connection = &self.entries.0[index as usize];
+        let troop = &self.troops[usize::from(connection.cohort)];
+        let period = ticks(troop.cohort.handshake.heartbeat.as_nanos() as u64);
+        let phase = (mix(u64::from(connection.number)) % u64::from(period)) as u32;
+        tick + 1 + (period + phase - (tick + 1) % period) % period
+    }
+
+    /// Sets the timer of an open connection to the first of all that is due.
+    fn arm(&mut self, index: u32, tick: u32) {
+        let connection = &self.entries.0[index as usize];
+        let next = match self.troops[usize::from(connection.cohort)].cohort.kind {
+            Kind::Churn { .. } if self.stage <= Stage::Running => {
+                connection.due_tick.min(connection.end_tick)
+            }
+            Kind::Slow { .. } | Kind::Zoo { .. } => tick + 1,
+            _ => connection.due_tick,
+        };
+        self.set_timer(index, next);
+    }
+
+    fn on_beat(&mut self, index: u32, tick: u32) {
+        let connection = &self.entries.0[index as usize];
+        let (due_tick, end_tick) = (connection.due_tick, connection.end_tick);
+        match self.troops[usize::from(connection.cohort)].cohort.kind {
+            // Once the run settles, those who are there stay to be counted.
+            Kind::Churn { .. } if tick >= end_tick && self.stage <= Stage::Running => {
+                return self.leave(index);
+            }
+            Kind::Slow { bytes_per_s, .. } => self.read_slowly(index, bytes_per_s, tick),
+            Kind::Zoo { beast } => self.misbehave(index, beast, tick),
+            _ => {}
+        }
+        if self.is(index, Phase::Open) && tick >= due_tick {
+            self.beat(index, tick);
+        }
+        if self.is(index, Phase::Open) {
+            self.arm(index, tick);
+        }
+    }
+
+    /// Asks for a sign of life, or finds that the last question was not answered.
+    fn beat(&mut self, index: u32, tick: u32) {
+        let now_ns = self.net.now_ns();
+        let answer_ticks = ticks(self.brief.answer_timeout_ns);
+        let connection = self.connection(index);
+        if connection.flags.has(Flags::PINGED) {
+            return self.doom(index, End::Failed(Failure::Silent));
+        }
+        let quiet_s = (tick / TICKS_PER_S).saturating_sub(connection.heard_s);
+        let next = self.next_beat(index, tick);
+        let connection = self.connection(index);
+        if quiet_s <= 1 || connection.flags.has(Flags::MUTE) {
+            connection.due_tick = next;
+            return;
+        }
+        connection.flags.set(Flags::PINGED);
+        connection.due_tick = tick + answer_ticks;
+        let payload = self.ping_payload(now_ns);
+        self.send_control(index, Opcode::Ping, &payload);
+    }
+
+    /// A tenth of a second's worth of reading.
+    fn read_slowly(&mut self, index: u32, bytes_per_s: u64, tick: u32) {
+        // Whole bytes only: below ten per second, some ticks read nothing.
+        let upto = |ticks: u64| bytes_per_s * ticks / u64::from(TICKS_PER_S);
+        let most = upto(u64::from(tick)) - upto(u64::from(tick) - 1);
+        if most > 0 {
+            self.read_once(index, most as usize);
+        }
+    }
+
+    fn misbehave(&mut self, index: u32, beast: Beast, tick: u32) {
+        let cohort = usize::from(self.connection(index).cohort);
+        if self.troops[cohort].is_silent {
+            return;
+        }
+        let every_second = (tick + index).is_multiple_of(TICKS_PER_S);
+        match beast {
+            Beast::Vanish
+                if tick >= self.connection(index).heard_s * TICKS_PER_S + VANISH_TICKS =>
+            {
+                self.vanish(index);
+            }
+            Beast::TinyFragments if every_second => {
+                let frames = self.crumbs();
+                self.send_raw(index, &frames);
+            }
+            // It got in after all; it goes and tries again.
+            Beast::DribbleUpgrade => self.leave(index),
+            Beast::NeverRead => {
+                let mask = self.keys.mask();
+                let mut frame = Vec::new();
+                append_frame(
+                    &mut frame,
+                    Opcode::Binary,
+                    false,
+                    Some(mask),
+                    &[0; NEVER_READ_BYTES],
+                );
+                self.send_raw(index, &frame);
+            }
+            Beast::PingFlood => {
+                let mut frames = Vec::new();
+                for _ in 0..PINGS_PER_TICK {
+                    let mask = self.keys.mask();
+                    append_frame(&mut frames, Opcode::Ping, false, Some(mask), b"flood");
+                }
+                self.send_raw(index, &frames);
+            }
+            _ => {}
+        }
+    }
+
+    /// One message in fragments of a byte.
+    fn crumbs(&mut self) -> Vec<u8> {
+        let mut frames = Vec::new();
+        for at in 0..CRUMBS {
+            let opcode = if at == 0 {
+                Opcode::Text
+            } else {
+                Opcode::Continuation
+            };
+            let begin = frames.len();
+            let mask = self.keys.mask();
+            append_frame(&mut frames, opcode, false, Some(mask), b"x");
+            if at + 1 < CRUMBS {
+                // Not the last: FIN is the top bit of the frame.
+                frames[begin] &= 0x7F;
+            }
+        }
+        frames
+    }
+
+    fn vanish(&mut self, index: u32) {
+        let Some(stream) = self.connection(index).stream.take() else {
+            return;
+        };
+        match self.net.vanish(stream) {
+            Ok(()) => self.doom(index, End::Vanished),
+            Err(stream) => {
+                let connection = self.connection(index);
+                connection.stream = Some(stream);
+                connection.flags.set(Flags::MUTE);
+                self.counts.not_vanished += 1;
+            }
+        }
+    }
+
+    /// One more byte of the request, for those who send it like that.
+    pub(super) fn dribble(&mut self, index: u32) {
+        if self.is_dribbling(index) {
+            self.flush_some(index, 1);
+        }
+    }
+
+    fn is_dribbling(&self, index: u32) -> bool {
+        let connection = &self.entries.0[index as usize];
+        let kind = self.troops[usize::from(connection.cohort)].cohort.kind;
+        let dribbler = Kind::Zoo {
+            beast: Beast::DribbleUpgrade,
+        };
+        matches!(connection.phase, Phase::Dialing | Phase::Upgrading)
+            && kind == dribbler
+            && connection.is_blocked()
+    }
+
+    /// The TCP connection stands: patience for the upgrade begins.
+    pub(super) fn on_connected(&mut self, index: u32) {
+        let tick = self.brief.tick(self.net.now_ns());
+        let mut patience_ns = self.brief.connect_timeout_ns;
+        self.counts.connected += 1;
+        self.connection(index).phase = Phase::Upgrading;
+        let is_dribbling = self.is_dribbling(index);
+        if is_dribbling {
+            // It is the server's patience that is tried.
+            patience_ns = DRIBBLE_NS_MAX;
+        }
+        let end_tick = tick + ticks(patience_ns);
+        self.connection(index).end_tick = end_tick;
+        self.set_timer(index, if is_dribbling { tick + 1 } else { end_tick });
+    }
+}
+
+/// Between two looks at the sockets. A million heartbeats in 25 s are 4 000 a tick.
+const TIMERS_PER_TURN: usize = 4096;
+/// A request of 200 bytes at ten a second, and the server's patience on top.
+const DRIBBLE_NS_MAX: u64 = 120_000_000_000;
+/// How long a beast that vanishes is there first.
+const VANISH_TICKS: u32 = 2 * TICKS_PER_S;
+const NEVER_READ_BYTES: usize = 1024;
+const PINGS_PER_TICK: usize = 100;
+const CRUMBS: usize = 64;
