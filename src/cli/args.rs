@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use super::dev_cert;
 use super::machine::{Options, Verb};
 use crate::config::knobs::{self, KNOBS};
 use crate::config::suggest::nearest;
@@ -33,6 +34,8 @@ pub enum Command {
     Doctor(Options),
     /// Set it.
     Tune(Options),
+    /// `throng dev-cert`.
+    DevCert(dev_cert::Options),
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -59,6 +62,8 @@ pub enum Topic {
     CheckConfig,
     /// `throng doctor` or `throng tune`.
     Machine(Verb),
+    /// `throng dev-cert`.
+    DevCert,
     /// One knob in full.
     Knob(&'static Knob),
     /// The knobs as the README's table.
@@ -82,6 +87,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
     if let Some(verb) = rest.front().and_then(|word| Verb::named(word)) {
         rest.pop_front();
         return about_machine(verb, rest);
+    }
+    if rest.front().is_some_and(|word| word == "dev-cert") {
+        rest.pop_front();
+        let (options, problems) = dev_cert::Options::parse(rest);
+        return Parsed {
+            command: match options.help {
+                true => Command::Help(Topic::DevCert),
+                false => Command::DevCert(options),
+            },
+            settings: Vec::new(),
+            problems,
+        };
     }
     let mut scan = Scan {
         rest,
@@ -276,6 +293,7 @@ impl Scan {
             "help" | "version" => Topic::Overview,
             "doctor" => Topic::Machine(Verb::Doctor),
             "tune" => Topic::Machine(Verb::Tune),
+            "dev-cert" => Topic::DevCert,
             name => match knobs::find(&name.replace('_', "-")) {
                 Some(knob) => Topic::Knob(knob),
                 None => {
@@ -312,7 +330,11 @@ impl Scan {
             Command::CheckConfig { .. } => ("check-config", &["--json", "--strict"]),
             // Asking for help or the version is never wrong, whatever else was typed; the other two
             // were judged by their own table.
-            Command::Help(_) | Command::Version | Command::Doctor(_) | Command::Tune(_) => return,
+            Command::Help(_)
+            | Command::Version
+            | Command::Doctor(_)
+            | Command::Tune(_)
+            | Command::DevCert(_) => return,
         };
         for switch in std::mem::take(&mut self.switches) {
             if !allowed.contains(&switch) {
@@ -357,7 +379,15 @@ fn split_at_equals(arg: &OsStr) -> (&OsStr, Option<OsString>) {
 }
 
 /// The words that may come first.
-const COMMANDS: [&str; 6] = ["serve", "check-config", "doctor", "tune", "help", "version"];
+const COMMANDS: [&str; 7] = [
+    "serve",
+    "check-config",
+    "doctor",
+    "tune",
+    "dev-cert",
+    "help",
+    "version",
+];
 /// Flags without a value.
 const SWITCHES: [&str; 5] = ["--help", "--version", "--json", "--strict", "--markdown"];
 

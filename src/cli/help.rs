@@ -18,6 +18,7 @@ Usage:
   throng check-config FILE                 say what is wrong with a configuration file
   throng doctor [--connections N]          say which limit of the machine stops N connections
   throng tune [--connections N] [--apply]  print or set what N connections need; --undo
+  throng dev-cert [--out DIR]              make a certificate for development
   throng help [COMMAND|FLAG]               more about a command or one flag
   throng version                           print the version
 
@@ -169,7 +170,14 @@ mod tests {
 
     fn pages() -> Vec<String> {
         let knobs = KNOBS.iter().map(knob);
-        knobs.chain([overview(), serve(), check_config()]).collect()
+        knobs
+            .chain([
+                overview(),
+                serve(),
+                check_config(),
+                super::super::dev_cert::help(),
+            ])
+            .collect()
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::config::{Place, Problem, Resolved, resolve};
 
 pub mod args;
 pub mod check;
+pub mod dev_cert;
 pub mod doctor;
 pub mod help;
 pub mod machine;
@@ -75,6 +76,13 @@ pub fn run(
                 Outcome::Exit(exit::FAILED)
             }
         },
+        Command::DevCert(options) => match dev_cert::make(&options) {
+            Ok(text) => finish(out, &text, exit::OK),
+            Err(dev_cert::Failure { cause, cure }) => {
+                print_problems(err, &[Problem::error(Place::CommandLine, cause, cure)]);
+                Outcome::Exit(exit::FAILED)
+            }
+        },
         Command::Help(topic) => finish(out, &help_text(topic), exit::OK),
         Command::Version => {
             let version = concat!("throng ", env!("CARGO_PKG_VERSION"), "\n");
@@ -109,6 +117,7 @@ fn help_text(topic: Topic) -> String {
         Topic::Serve => help::serve(),
         Topic::CheckConfig => help::check_config(),
         Topic::Machine(verb) => machine::help(verb),
+        Topic::DevCert => dev_cert::help(),
         Topic::Knob(knob) => help::knob(knob),
         Topic::Markdown => reference::markdown(),
     }

@@ -16,6 +16,11 @@ pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC)
 }
 
+/// Seconds since 1970: for what has a date, like certificates. It jumps when somebody sets it.
+pub fn unix_s() -> u64 {
+    read(libc::CLOCK_REALTIME) / 1_000_000_000
+}
+
 fn read(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,
@@ -23,7 +28,7 @@ fn read(clock: libc::clockid_t) -> u64 {
     };
     // SAFETY: `now` is a whole `timespec`, and outlives the call that fills it.
     let result = unsafe { libc::clock_gettime(clock, &raw mut now) };
-    debug_assert_eq!(result, 0, "both clocks exist on every system we build for");
+    debug_assert_eq!(result, 0, "these clocks exist on every system we build for");
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 

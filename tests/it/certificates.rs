@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use throng::tls::certificates::{Cause, Certificate, Contents, load_authorities};
 use throng::tls::dev_cert::{DevCertificate, DevRequest};
@@ -141,4 +143,37 @@ fn a_key_that_belongs_to_another_certificate_is_found_out() {
     let unusable = "-----BEGIN PRIVATE KEY-----\nMAMCAQA=\n-----END PRIVATE KEY-----\n";
     let unusable = refused(&[&one.certificate], unusable);
     assert_eq!(unusable, Some(Cause::UnusableKey));
+}
+
+#[test]
+fn dev_cert_makes_what_can_be_served_and_replaces_nothing_unasked() {
+    let folder = Folder::new("dev");
+    let out = folder.0.join("made here");
+    let throng = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throng"));
+        command.arg("dev-cert").arg("--out").arg(&out).args(args);
+        command.output().unwrap()
+    };
+    let made = throng(&["--name", "a.test", "--json"]);
+    assert!(made.status.success(), "{made:?}");
+    let said: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    assert_eq!(said["names"], serde_json::json!(["a.test"]));
+    let path = |key: &str| PathBuf::from(said[key].as_str().unwrap());
+    let certificate = Certificate::load(&path("certificate"), &path("key"), None).unwrap();
+    assert_eq!(certificate.facts.names, ["a.test"]);
+    assert_eq!(load_authorities(&path("authority")).unwrap().len(), 1);
+    let mode = fs::metadata(path("key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a key is for its owner");
+
+    let again = throng(&[]);
+    assert_eq!(again.status.code(), Some(1));
+    let told = String::from_utf8(again.stderr).unwrap();
+    assert!(
+        told.contains("ca.pem") && told.contains("--force"),
+        "{told}"
+    );
+    assert!(throng(&["--force"]).status.success());
+    let replaced = Certificate::load(&path("certificate"), &path("key"), None).unwrap();
+    assert_eq!(replaced.facts.names, ["localhost", "127.0.0.1", "::1"]);
+    assert_eq!(throng(&["--days", "many"]).status.code(), Some(2));
 }

@@ -20,4 +20,5 @@ mod slow;
 mod stats;
 mod systemd;
 mod tidy;
+mod tls;
 mod violations;

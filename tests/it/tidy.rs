@@ -42,7 +42,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("reactor", &["ws", "http1", "sys", "metrics", "limits"]),
     ("echo", &["reactor", "ws", "http1"]),
     ("tuning", &["sys"]),
-    ("cli", &["config", "tuning"]),
+    ("cli", &["config", "sys", "tls", "tuning"]),
     ("server", EVERYTHING),
     ("lib", EVERYTHING),
     ("main", &["cli", "config", "server"]),

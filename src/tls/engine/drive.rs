@@ -38,6 +38,9 @@ pub(super) trait Process {
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
     fn is_ready(&self) -> bool;
+
+    /// Whether records lie ready.
+    fn has_to_send(&self) -> bool;
 }
 
 impl Process for UnbufferedServerConnection {
@@ -50,6 +53,10 @@ impl Process for UnbufferedServerConnection {
     fn is_ready(&self) -> bool {
         !self.is_handshaking()
     }
+
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Process for UnbufferedClientConnection {
@@ -61,6 +68,10 @@ impl Process for UnbufferedClientConnection {
 
     fn is_ready(&self) -> bool {
         !self.is_handshaking()
+    }
+
+    fn has_to_send(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -111,10 +122,14 @@ pub(super) fn run<C: Process>(
     Err(Error::HandshakeNotComplete)
 }
 
-/// After an error, rustls has its alert ready. It remembers places in what is left of the input, and
-/// panics if that is gone.
+/// After an error, rustls has its alert ready, behind what it had to say before. It remembers places in
+/// what is left of the input, and panics if that is gone; and it panics if it is to say a second alert,
+/// which is why nobody asks again when there is no more.
 fn say_alert<C: Process>(connection: &mut C, rest: &mut [u8], out: &mut Vec<u8>) {
-    if let Ok(ConnectionState::EncodeTlsData(encode)) = connection.process(rest).state {
+    while connection.has_to_send() {
+        let Ok(ConnectionState::EncodeTlsData(encode)) = connection.process(rest).state else {
+            return;
+        };
         // If it cannot be encoded, the peer hears no reason.
         let _ = append(encode, out);
     }

@@ -61,6 +61,8 @@ pub(in crate::tls) struct Link {
     has_said_close: bool,
     /// The keys are to be changed with the next record.
     owes_refresh: bool,
+    /// Why rustls must not be asked any more: it would panic.
+    refusal: Option<Refusal>,
 }
 
 enum Connection {
@@ -106,6 +108,7 @@ impl Link {
             has_heard: false,
             has_said_close: false,
             owes_refresh: false,
+            refusal: None,
         }
     }
 
@@ -126,6 +129,11 @@ impl Link {
         out: &mut Vec<u8>,
         plain: &mut Vec<u8>,
     ) -> Result<Stage, Refusal> {
+        match (self.refusal, self.stage) {
+            (Some(refusal), _) => return Err(refusal),
+            (None, Stage::Closed) => return Ok(Stage::Closed),
+            _ => {}
+        }
         let first = (!self.has_heard).then(|| input.first().copied()).flatten();
         self.has_heard |= first.is_some();
         let mut used = 0;
@@ -144,11 +152,16 @@ impl Link {
         };
         let stage = match result {
             Ok(stage) if self.held.len() <= self.held_bytes_max => stage,
-            Ok(_) => return Err(Refusal::TooLong),
-            Err(error) => return Err(Refusal::from_error(&error, first)),
+            Ok(_) => return Err(self.refuse(Refusal::TooLong)),
+            Err(error) => return Err(self.refuse(Refusal::from_error(&error, first))),
         };
         self.stage = stage;
         Ok(stage)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        self.held = Vec::new();
+        *self.refusal.insert(refusal)
     }
 
     fn run(
@@ -243,7 +256,7 @@ impl Link {
         out: &mut [u8],
     ) -> Sealed {
         let mut sealed = Sealed::default();
-        if self.has_said_close {
+        if self.has_said_close || self.refusal.is_some() {
             return sealed;
         }
         let mut pieces = Gather::new(pieces);
@@ -273,8 +286,8 @@ impl Link {
 
     /// Says close_notify; how long its record is.
     pub(in crate::tls) fn close(&mut self, out: &mut [u8]) -> usize {
-        if self.has_said_close || self.stage == Stage::Handshaking || out.len() < KEPT_OVERHEAD_MAX
-        {
+        let is_open = self.stage != Stage::Handshaking && self.refusal.is_none();
+        if self.has_said_close || !is_open || out.len() < KEPT_OVERHEAD_MAX {
             return 0;
         }
         self.has_said_close = true;

@@ -62,9 +62,9 @@ impl Endpoint {
         }
     }
 
-    /// Receives up to [`PIECE_BYTES_MAX`] bytes.
+    /// Receives a piece, 64 KiB at most.
     pub fn receive(&mut self, piece: &[u8]) {
-        if self.ending != Ending::Open || piece.is_empty() {
+        if piece.is_empty() {
             return;
         }
         if let (None, Some(tls)) = (self.id, &self.tls) {
@@ -80,6 +80,12 @@ impl Endpoint {
             .receive(id, &mut self.buffer, fresh.clone(), &mut self.out);
         assert!(received.plaintext.start >= HEADROOM && received.plaintext.end <= fresh.end);
         assert!(self.out.len() >= said);
+        if self.ending != Ending::Open {
+            // Whatever still comes is not heard, and not answered.
+            assert!(received.plaintext.is_empty() && self.out.len() == said);
+            assert_ne!(received.ending, Ending::Open);
+            return;
+        }
         self.heard
             .extend_from_slice(&self.buffer[received.plaintext]);
         self.ending = received.ending;

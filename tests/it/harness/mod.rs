@@ -4,6 +4,7 @@
 //! [`PATIENCE`] only turns a test that would hang into one that fails.
 
 mod server;
+pub(crate) mod tls;
 mod vitals;
 mod wire;
 
