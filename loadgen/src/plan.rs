@@ -5,17 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
+use throng::tuning::goal::{
+    CLIENT_KERNEL_BYTES, CLIENT_USER_BYTES, SERVER_KERNEL_BYTES, SERVER_USER_BYTES,
+};
+use throng::tuning::{Diagnosis, Ends, Goal, Host};
 
 use crate::pool::SourcePool;
 use crate::ports::PortSet;
 use crate::tuples::TupleSpace;
 
-pub mod host;
 pub mod knobs;
 mod text;
 pub mod walls;
 
-use host::Host;
 use knobs::Knob;
 use walls::Wall;
 
@@ -125,6 +127,8 @@ pub struct Memory {
     pub server_kernel_bytes: u64,
     /// Kernel, client side.
     pub client_kernel_bytes: u64,
+    /// The server's own, if it is Throng.
+    pub server_user_bytes: u64,
     /// This process.
     pub client_user_bytes: u64,
     /// What of it falls on this machine.
@@ -141,6 +145,14 @@ impl Plan {
             .ok_or(PlanError::NoPorts)?;
         let (setup, undo) = routes(&pool);
         let memory = Memory::of(request);
+        let goal = request.goal();
+        let here = Diagnosis::new(&goal, host);
+        let server = Goal {
+            ends: Ends::Server,
+            ..goal
+        };
+        let there = Diagnosis::new(&server, &knobs::unknown_host());
+        let there = (!request.target_is_here).then_some(&there);
         let mut plan = Self {
             version: 1,
             connections: request.connections,
@@ -159,8 +171,8 @@ impl Plan {
             threads: request.threads,
             descriptors_per_thread: request.connections.div_ceil(request.threads.max(1))
                 + DESCRIPTORS_BESIDE,
-            knobs: knobs::of(request, host),
-            walls: walls::of(request, host, space.capacity(), memory),
+            knobs: knobs::of(&here, there),
+            walls: walls::of(request, host, space.capacity(), &here),
             notes: Vec::new(),
             space: Some(space),
         };
@@ -182,15 +194,40 @@ impl Plan {
     }
 }
 
+impl PlanRequest {
+    /// The same in the words of the machine's limits.
+    fn goal(&self) -> Goal {
+        let ends = if self.target_is_here {
+            Ends::Both
+        } else {
+            Ends::Client
+        };
+        Goal {
+            rate_per_s: if self.ramp_per_s == 0 {
+                RAMP_ASSUMED_PER_S
+            } else {
+                self.ramp_per_s
+            },
+            tables: self.threads,
+            // As many threads as there are; more are a cure, not a given.
+            tables_max: self.threads,
+            queues: self.listeners.len() as u64,
+            queued_percent: (self.queued_share * 100.0).ceil() as u64,
+            ..Goal::new(self.connections, ends, self.threads)
+        }
+    }
+}
+
 impl Memory {
     const fn of(request: &PlanRequest) -> Self {
         let n = request.connections;
-        let server_kernel_bytes = n * SERVER_SOCKET_BYTES;
-        let client_kernel_bytes = n * (SERVER_SOCKET_BYTES + CLIENT_EXTRA_BYTES);
+        let server_kernel_bytes = n * SERVER_KERNEL_BYTES;
+        let client_kernel_bytes = n * CLIENT_KERNEL_BYTES;
+        let server_user_bytes = n * SERVER_USER_BYTES;
         let client_user_bytes = n * CLIENT_USER_BYTES;
         let client_bytes = client_kernel_bytes + client_user_bytes;
         let here_bytes = if request.target_is_here {
-            client_bytes + server_kernel_bytes
+            client_bytes + server_kernel_bytes + server_user_bytes
         } else {
             client_bytes
         };
@@ -198,6 +235,7 @@ impl Memory {
         Self {
             server_kernel_bytes,
             client_kernel_bytes,
+            server_user_bytes,
             client_user_bytes,
             here_bytes,
             here_bytes_per_connection,
@@ -221,10 +259,7 @@ fn resources(request: &PlanRequest, host: &Host) -> Result<(SourcePool, PortSet)
                 .map(|listener| (listener.port(), listener.port())),
         );
     }
-    let lowest = host
-        .unprivileged_port_start
-        .and_then(|port| u16::try_from(port).ok())
-        .unwrap_or(1024);
+    let lowest = u16::try_from(host.lowest_port()).unwrap_or(u16::MAX);
     let ports = PortSet::new(
         (*request.ports.start()).max(lowest)..=*request.ports.end(),
         &withheld,
@@ -297,9 +332,9 @@ fn notes(request: &PlanRequest, host: &Host, pool: &SourcePool, plan: &Plan) -> 
     if pool.is_v6() && !plan.setup.is_empty() {
         notes.push("IPv6 sources are bound with IPV6_FREEBIND: a local route alone does not make them bindable".into());
     }
-    if let Some(((first, last), true)) = host
-        .local_port_range
-        .map(|range| (range, range.0 % 2 == range.1 % 2))
+    let range = host.sysctls.get("net.ipv4.ip_local_port_range");
+    if let Some([first, last]) = range.map(Vec::as_slice)
+        && first % 2 == last % 2
     {
         notes.push(format!(
             "ip_local_port_range {first} {last} starts and ends on the same parity; it does not matter here, ports are bound explicitly"
@@ -308,7 +343,8 @@ fn notes(request: &PlanRequest, host: &Host, pool: &SourcePool, plan: &Plan) -> 
     if request.sources.is_none() && !request.target_is_here {
         notes.push("no --source: one address, so one port range for all connections".into());
     }
-    if host.conntrack_max.is_some() && !host.tracks_connections() {
+    let tracker = host.sysctl("net.netfilter.nf_conntrack_max");
+    if tracker.is_some() && !host.tracks_connections() {
         notes.push("conntrack is loaded and tracks nothing now; a firewall rule can change that, then nf_conntrack_max counts".into());
     }
     if request.ramp_per_s == 0 {
@@ -317,18 +353,13 @@ fn notes(request: &PlanRequest, host: &Host, pool: &SourcePool, plan: &Plan) -> 
     notes
 }
 
-/// Kernel memory of one accepted, idle connection (Linux 6.18, slab: socket 2368, inode 832, file 192,
-/// dentry 192, epitem 128, wait queue 64, and the share of partly filled slabs).
-pub const SERVER_SOCKET_BYTES: u64 = 3970;
-/// A client's socket owns its port as well (tcp_bind2_bucket).
-pub const CLIENT_EXTRA_BYTES: u64 = 128;
-/// What this program spends on an idle connection at the most.
-pub const CLIENT_USER_BYTES: u64 = 128;
 /// Epoll, waker, timers, the report's files: descriptors a thread needs beside its connections.
 const DESCRIPTORS_BESIDE: u64 = 64;
 /// A pool is cut to what a run needs but not below this: a port taken by somebody else must have others to
 /// stand in for it.
 const SOURCES_MIN: u64 = 2;
+/// Backlogs are planned for this where no ramp is given.
+const RAMP_ASSUMED_PER_S: u64 = 10_000;
 
 #[cfg(test)]
 mod tests;

@@ -73,28 +73,6 @@ impl PortSet {
     }
 }
 
-/// Reads `ip_local_reserved_ports`: `8080,9148,30000-30010`. What cannot be read is left out: the kernel
-/// wrote the file, and a bind that fails is counted anyway.
-#[must_use]
-pub fn parse_reserved(text: &str) -> Vec<(u16, u16)> {
-    let span = |item: &str| {
-        let (first, last) = item.split_once('-').unwrap_or((item, item));
-        Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
-    };
-    text.trim()
-        .split(',')
-        .filter_map(span)
-        .filter(|(first, last)| first <= last)
-        .collect()
-}
-
-/// Reads `ip_local_port_range`: `32768 60999`.
-#[must_use]
-pub fn parse_local_range(text: &str) -> Option<(u16, u16)> {
-    let mut words = text.split_ascii_whitespace();
-    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
-}
-
 /// Every port an ordinary process may bind. The kernel's own range (`ip_local_port_range`) does not
 /// matter to an explicit bind: it only limits the ports that the kernel picks.
 pub const UNPRIVILEGED: RangeInclusive<u16> = 1024..=65535;
@@ -132,17 +110,5 @@ mod tests {
             PortSet::new(UNPRIVILEGED, &[(9000, 9000)]).describe(),
             "1024-8999, 9001-65535"
         );
-    }
-
-    #[test]
-    fn the_kernels_files_are_read() {
-        assert_eq!(parse_reserved("\n"), []);
-        assert_eq!(
-            parse_reserved("8080,9148,30000-30010\n"),
-            [(8080, 8080), (9148, 9148), (30000, 30010)]
-        );
-        assert_eq!(parse_reserved("9-3,x,70000,5\n"), [(5, 5)]);
-        assert_eq!(parse_local_range("32768\t60999\n"), Some((32768, 60999)));
-        assert_eq!(parse_local_range("junk"), None);
     }
 }

@@ -153,6 +153,12 @@ impl Knob {
         matches!(self.place, Place::Sysctl)
     }
 
+    /// Whether a command sets it, whoever types that.
+    #[must_use]
+    pub const fn is_settable(&self) -> bool {
+        !matches!(self.place, Place::Fact(..))
+    }
+
     /// Where it is read, below the root.
     #[must_use]
     pub fn path(&self) -> String {

@@ -7,12 +7,12 @@ use std::path::Path;
 use super::{Command, RunOptions, SearchOptions, Vary, conclusion, launch};
 use crate::diff::Comparison;
 use crate::merge::merge;
-use crate::plan::host::Host;
 use crate::plan::{Plan, PlanRequest};
 use crate::report::bundle::Bundle;
 use crate::sample::root::ProcRoot;
 use crate::summary::Outcome;
 use crate::synthetic::{self, Invention};
+use throng::tuning::Host;
 
 /// The run held.
 const OK: u8 = 0;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Plan;
-use super::knobs::Knob;
+use super::knobs::{Knob, shown};
 use crate::units::{bytes, thousands};
 
 impl fmt::Display for Plan {
@@ -74,6 +74,7 @@ impl Plan {
         writeln!(f, "expected memory, idle:")?;
         line(f, "kernel, server side", memory.server_kernel_bytes)?;
         line(f, "kernel, client side", memory.client_kernel_bytes)?;
+        line(f, "the server, if Throng", memory.server_user_bytes)?;
         line(f, "this program", memory.client_user_bytes)?;
         let where_ = if self.both_ends_here {
             "on this host (both ends)"
@@ -126,14 +127,15 @@ impl Plan {
 }
 
 fn write_knob(f: &mut fmt::Formatter<'_>, knob: &Knob) -> fmt::Result {
-    let now = knob.now.map_or_else(|| "not readable".into(), thousands);
+    let now = knob.now.as_deref();
+    let now = now.map_or_else(|| "not readable".into(), shown);
     let side = format!("{:?}", knob.side).to_lowercase();
     let mark = if knob.met { "ok " } else { "LOW" };
     writeln!(
         f,
         "  {mark} {:<32}{side:<8}{now:>16}, needs {}",
         knob.name,
-        thousands(knob.need)
+        shown(&knob.need)
     )?;
     if knob.met {
         Ok(())

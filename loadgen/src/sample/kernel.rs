@@ -167,13 +167,7 @@ pub fn parse_cpu(stat: &str) -> CpuTimes {
 }
 
 fn paired(text: &str, label: &str, name: &str) -> u64 {
-    let mut lines = text.lines().filter_map(|line| line.strip_prefix(label));
-    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
-        return 0;
-    };
-    let at = names.split_ascii_whitespace().position(|word| word == name);
-    at.and_then(|at| values.split_ascii_whitespace().nth(at)?.parse().ok())
-        .unwrap_or_default()
+    throng::tuning::root::paired(text, label, name).unwrap_or_default()
 }
 
 #[cfg(test)]

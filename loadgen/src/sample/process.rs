@@ -56,9 +56,7 @@ pub fn parse_cpu_ms(stat: &str) -> Option<(u64, u64)> {
 /// The number after a label of `/proc/<pid>/status`.
 #[must_use]
 pub fn status_kib(status: &str, label: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix(label));
-    line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok())
-        .unwrap_or_default()
+    throng::tuning::root::labelled(status, label).unwrap_or_default()
 }
 
 /// USER_HZ is 100 in the ABI of every Linux that this builds for, whatever CONFIG_HZ says.

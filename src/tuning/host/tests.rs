@@ -85,6 +85,12 @@ fn a_tracker_that_tracks_nothing_is_none() {
     assert!(tracks(&[(name, "262144")]), "hidden is not idle");
 }
 
+#[test]
+fn spans_are_read_and_nonsense_is_left_out() {
+    assert!(parse_spans("\n").is_empty());
+    assert_eq!(parse_spans("9-3,x,70000,5\n"), [(5, 5)]);
+}
+
 /// The figures of a fresh 24 GiB machine, read off it.
 #[test]
 fn a_stock_machine_is_like_a_fresh_one() {
