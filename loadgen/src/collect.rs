@@ -14,8 +14,8 @@ use crate::ledger;
 use crate::report::bundle::BundleWriter;
 use crate::series::Point;
 use crate::summary::{
-    Cohort, Connections, Generator, Judged, Latency, Messages, Outcome, Rates, Server, Storm,
-    Summary, Verdict,
+    Cohort, Connections, Fanout, Generator, Judged, Latency, Messages, Outcome, PhaseLatency,
+    Rates, Server, Storm, Summary, Verdict,
 };
 use crate::thresholds::{Evidence, Threshold};
 
@@ -57,6 +57,8 @@ pub struct Totals {
     pub cohort_connections: Vec<u64>,
     /// How those that were cut came back.
     pub storm: Option<Storm>,
+    /// How a broadcast spread.
+    pub fanout: Option<Fanout>,
     /// Things that happened and make the numbers weaker than they look.
     pub warnings: Vec<String>,
 }
@@ -70,6 +72,24 @@ pub struct Collector {
     judged: Interval,
     /// As `judged`, since the last mark.
     marked: Interval,
+    phases: Vec<Phase>,
+}
+
+/// One phase: the healthy cohorts' histograms.
+struct Phase {
+    name: String,
+    from_s: f64,
+    healthy: [Histogram<u64>; 3],
+}
+
+impl Phase {
+    fn conclude(&self) -> PhaseLatency {
+        PhaseLatency {
+            name: self.name.clone(),
+            from_s: self.from_s,
+            latency_ms: latency_of(&self.healthy),
+        }
+    }
 }
 
 impl Collector {
@@ -84,6 +104,7 @@ impl Collector {
             all: Interval::new(tags),
             judged: Interval::new(tags),
             marked: Interval::new(tags),
+            phases: Vec::new(),
         }
     }
 
@@ -110,6 +131,12 @@ impl Collector {
         if point.traffic.generator_limited == 0 {
             self.judged.add(interval);
             self.marked.add(interval);
+            if let Some(phase) = self.phases.last_mut() {
+                for (sum, more) in phase.healthy.iter_mut().zip(&healthy) {
+                    sum.add(more)
+                        .expect("every histogram here has the same bounds");
+                }
+            }
         }
         if let Some(bundle) = &mut self.bundle {
             bundle.interval(point.at_s - length_s, length_s, interval)?;
@@ -117,6 +144,15 @@ impl Collector {
         }
         self.points.push(point);
         Ok(point)
+    }
+
+    /// What comes from now on belongs to this phase.
+    pub fn enter_phase(&mut self, name: &str, from_s: f64) {
+        self.phases.push(Phase {
+            name: name.to_owned(),
+            from_s,
+            healthy: [new_histogram(), new_histogram(), new_histogram()],
+        });
     }
 
     /// Remembers this moment.
@@ -179,6 +215,8 @@ impl Collector {
         summary.synthetic = setup.synthetic;
         summary.connections = totals.connections.clone();
         summary.storm = totals.storm;
+        summary.fanout = totals.fanout;
+        summary.phases = self.phases.iter().map(Phase::conclude).collect();
         for messages in &totals.messages {
             add_messages(&mut summary.messages, messages);
         }

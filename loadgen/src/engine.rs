@@ -15,6 +15,7 @@ pub mod brief;
 pub mod conductor;
 pub mod connection;
 pub mod dispatch;
+pub mod fanout;
 pub mod fleet;
 pub mod flights;
 pub mod gauge;

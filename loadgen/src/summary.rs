@@ -50,6 +50,12 @@ pub struct Summary {
     /// How those that were cut came back; `null` without a storm.
     #[serde(default)]
     pub storm: Option<Storm>,
+    /// How a broadcast spread; `null` without one.
+    #[serde(default)]
+    pub fanout: Option<Fanout>,
+    /// The healthy cohorts' latency by phase, when there are phases: with and without the zoo, say.
+    #[serde(default)]
+    pub phases: Vec<PhaseLatency>,
     /// Marginal bytes per connection, line by line.
     #[serde(default)]
     pub ledger: Vec<LedgerLine>,
@@ -193,6 +199,32 @@ pub struct Generator {
     pub cpu_system_s: f64,
     /// Seconds in which the generator itself was the limit; they are left out of the verdict.
     pub limited_s: u64,
+}
+
+/// A broadcast: of every publication, when its first, its median and its last receiver had it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fanout {
+    /// Publications that anybody received.
+    pub publications: u64,
+    /// Most receivers of one.
+    pub receivers: u64,
+    /// Distribution of the first receiver's latency, over the publications; milliseconds from the send.
+    pub first: Quantiles,
+    /// Of the median receiver's.
+    pub median: Quantiles,
+    /// Of the last receiver's.
+    pub last: Quantiles,
+}
+
+/// One phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseLatency {
+    /// Name.
+    pub name: String,
+    /// Seconds since the start.
+    pub from_s: f64,
+    /// Latency of the healthy cohorts meanwhile.
+    pub latency_ms: Latency,
 }
 
 /// A storm: connections cut at once, and how they came back.

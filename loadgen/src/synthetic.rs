@@ -253,6 +253,7 @@ impl<'a> World<'a> {
         let traffic = self.traffic;
         Totals {
             storm: None,
+            fanout: None,
             connections: Connections {
                 requested: self.invention.connections,
                 connected: traffic.connected,

@@ -12,6 +12,8 @@ pub(super) fn of_run(summary: &Summary) -> String {
     let mut lines = vec![connections(summary)];
     lines.extend(messages(summary));
     lines.extend(latencies(summary));
+    lines.extend(phases(summary));
+    lines.extend(fanout(summary));
     lines.extend(storm(summary));
     lines.extend(costs(summary));
     lines.extend(findings(summary));
@@ -67,6 +69,35 @@ fn latencies(summary: &Summary) -> Vec<String> {
     measured
         .map(|(name, quantiles)| format!("{name:<10}{}", quantiles_line(quantiles)))
         .collect()
+}
+
+fn phases(summary: &Summary) -> Vec<String> {
+    let measured = summary.phases.iter();
+    measured
+        .filter(|phase| phase.latency_ms.response.count > 0)
+        .map(|phase| {
+            let line = quantiles_line(&phase.latency_ms.response);
+            format!("phase `{}`: response {line}", phase.name)
+        })
+        .collect()
+}
+
+fn fanout(summary: &Summary) -> Vec<String> {
+    let Some(fanout) = &summary.fanout else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!(
+        "{} publications to up to {} receivers each",
+        fanout.publications, fanout.receivers
+    )];
+    for (name, quantiles) in [
+        ("first", &fanout.first),
+        ("median", &fanout.median),
+        ("last", &fanout.last),
+    ] {
+        lines.push(format!("  {name:<8}{}", quantiles_line(quantiles)));
+    }
+    lines
 }
 
 fn storm(summary: &Summary) -> Option<String> {

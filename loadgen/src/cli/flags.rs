@@ -165,11 +165,18 @@ pub(super) const FLAGS: &[Flag] = &[
         "zoo: vanish, ignore-pings, dribble-upgrade, tiny-fragments, never-read, ping-flood",
     ),
     flag(
+        "--bystanders",
+        "N",
+        ENGINE,
+        "What",
+        "zoo, slow: ordinary connections beside them, 10 messages/s each, measured without them for half the run and with them for the other (default 100)",
+    ),
+    flag(
         "--publishers",
         "N",
         ENGINE,
         "What",
-        "broadcast: how many connections publish (default 1)",
+        "broadcast: how many connections publish (default 1), at --rate together (default 1/s)",
     ),
     flag(
         "--cut",

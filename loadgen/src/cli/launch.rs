@@ -10,7 +10,7 @@ use throng::sys::{clock, random, rlimit, signals};
 
 use super::{RunOptions, SearchOptions, Vary, plan_of};
 use crate::collect::{Collector, Setup};
-use crate::engine::brief::{Brief, Place};
+use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::conductor::{Conductor, Held};
 use crate::engine::gauge::{Gauge, GaugeUrl};
 use crate::engine::orders::{Command, PhaseOrder};
@@ -21,7 +21,8 @@ use crate::plan::Plan;
 use crate::report::bundle::BundleWriter;
 use crate::sample::Sampler;
 use crate::sample::root::ProcRoot;
-use crate::scenario::{Kind, Scenario};
+use crate::scenario::{Kind, Pace, Scenario};
+use crate::schedule::Arrivals;
 use crate::search::{Knee, Search};
 use crate::summary::{Connections, Rates, Summary};
 use crate::thresholds::{Evidence, Threshold};
@@ -81,6 +82,14 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
     if scenario.cohorts.len() > COHORTS_MAX {
         bail!("a scenario has at most {COHORTS_MAX} cohorts");
     }
+    let pace_of = |kind: &Kind| match kind {
+        Kind::Broadcast { pace, .. } => Some(*pace),
+        _ => None,
+    };
+    let mut broadcasts = scenario.cohorts.iter().filter_map(|c| pace_of(&c.kind));
+    if broadcasts.any(|pace| matches!(pace, Pace::Closed { .. })) {
+        bail!("a broadcast publishes at a rate, it has no closed loop: --rate 10/s");
+    }
     if scenario.thresholds.is_empty() {
         scenario.thresholds = expectations(&scenario);
     }
@@ -109,6 +118,7 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
     let threads = threads_of(options, &plan);
     let collector = Collector::new(setup_of(options, &scenario, seed, &plan, threads), report);
     let brief = Arc::new(Brief {
+        publications: publications_of(&scenario),
         places,
         threads,
         seed,
@@ -242,8 +252,6 @@ fn message_bytes_max(scenario: &Scenario) -> usize {
 }
 
 fn set_rate(scenario: &mut Scenario, total_per_s: f64) -> anyhow::Result<()> {
-    use crate::scenario::Pace;
-    use crate::schedule::Arrivals;
     let intended = scenario.intended_per_s();
     let mut paces = 0;
     for cohort in &mut scenario.cohorts {

@@ -211,7 +211,7 @@ fn single(arguments: &Arguments) -> Read<Scenario> {
     let duration = arguments
         .quantity("--duration", parse_duration)?
         .unwrap_or(Duration::from_secs(30));
-    Ok(Scenario {
+    let mut scenario = Scenario {
         name: name.to_owned(),
         targets: Vec::new(),
         duration,
@@ -224,7 +224,47 @@ fn single(arguments: &Arguments) -> Read<Scenario> {
         },
         cohorts: vec![cohort],
         thresholds: Vec::new(),
-    })
+    };
+    if scenario.cohorts[0].kind.misbehaves() {
+        add_bystanders(arguments, &mut scenario)?;
+    }
+    Ok(scenario)
+}
+
+/// Who misbehaves is interesting for what it does to the others: an ordinary cohort beside it, measured for
+/// half the time without it and for half with it.
+fn add_bystanders(arguments: &Arguments, scenario: &mut Scenario) -> Read<()> {
+    let count = arguments
+        .quantity("--bystanders", parse_count)?
+        .unwrap_or(100);
+    if count == 0 {
+        return Ok(());
+    }
+    let name = scenario.name.clone();
+    let bystanders = Cohort {
+        name: "bystanders".into(),
+        kind: Kind::Echo {
+            pace: Pace::Open {
+                rate_per_s: count as f64 * 10.0,
+                arrivals: Arrivals::Even,
+            },
+        },
+        connections: count,
+        ..scenario.cohorts[0].clone()
+    };
+    scenario.cohorts.insert(0, bystanders);
+    let phase = |text: &str, duration, silent| Phase {
+        name: format!("{text} the {name}"),
+        duration,
+        rate: 1.0,
+        silent,
+        cut: None,
+    };
+    scenario.phases = vec![
+        phase("without", Some(scenario.duration / 2), vec![name.clone()]),
+        phase("with", None, Vec::new()),
+    ];
+    Ok(())
 }
 
 fn kind_of(arguments: &Arguments, name: &str) -> Read<Kind> {
@@ -234,10 +274,15 @@ fn kind_of(arguments: &Arguments, name: &str) -> Read<Kind> {
             let publishers = arguments
                 .quantity("--publishers", parse_count)?
                 .unwrap_or(1);
-            Kind::Broadcast {
-                pace: pace_of(arguments)?,
-                publishers,
-            }
+            let pace = match pace_of(arguments)? {
+                open @ Pace::Open { .. } => open,
+                // It has no answers to wait for, so no closed loop.
+                Pace::Closed { .. } => Pace::Open {
+                    rate_per_s: 1.0,
+                    arrivals: Arrivals::Even,
+                },
+            };
+            Kind::Broadcast { pace, publishers }
         }
         "churn" => Kind::Churn {
             life: arguments

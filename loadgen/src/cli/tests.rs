@@ -86,12 +86,21 @@ fn defaults_are_stated_in_the_help_and_true() {
 
 #[test]
 fn kinds_have_their_own_flags() {
+    let zoo = run("--scenario zoo --beast vanish --duration 1m").scenario;
     assert_eq!(
-        run("--scenario zoo --beast vanish").scenario.cohorts[0].kind,
+        zoo.cohorts[1].kind,
         Kind::Zoo {
             beast: Beast::Vanish
         }
     );
+    assert_eq!(
+        (zoo.cohorts[0].name.as_str(), zoo.cohorts[0].connections),
+        ("bystanders", 100)
+    );
+    assert_eq!(zoo.phases[0].silent, ["zoo"]);
+    assert!(zoo.phases[1].silent.is_empty());
+    let alone = run("--scenario zoo --beast vanish --bystanders 0").scenario;
+    assert_eq!((alone.cohorts.len(), alone.phases.len()), (1, 0));
     let storm =
         run("--scenario storm --cut 30% --cut-by fin --backoff signalr --duration 1m").scenario;
     assert_eq!(

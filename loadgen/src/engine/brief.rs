@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::scenario::Scenario;
+use super::fanout::Publications;
+use crate::scenario::{Kind, Scenario};
 
 /// The same for all threads.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Brief {
     pub scenario: Arc<Scenario>,
     /// Where: by the listener's number in the tuple space.
     pub places: Vec<Place>,
+    /// What the threads share of each cohort that broadcasts.
+    pub publications: Vec<Option<Arc<Publications>>>,
     /// Threads.
     pub threads: u32,
     /// Seed of every random choice.
@@ -41,6 +44,16 @@ pub struct Place {
     pub authority: String,
     /// Path and query.
     pub path: String,
+}
+
+/// One entry per cohort.
+#[must_use]
+pub fn publications_of(scenario: &Scenario) -> Vec<Option<Arc<Publications>>> {
+    let broadcasts = |kind: &Kind| matches!(kind, Kind::Broadcast { .. });
+    let cohorts = scenario.cohorts.iter();
+    cohorts
+        .map(|cohort| broadcasts(&cohort.kind).then(|| Arc::new(Publications::new())))
+        .collect()
 }
 
 impl Brief {

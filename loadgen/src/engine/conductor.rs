@@ -16,6 +16,7 @@ use throng::sys::{clock, signals};
 use super::books::Books;
 use super::brief::Brief;
 use super::dispatch::{Dispatch, handshake_histogram};
+use super::fanout::Skew;
 use super::gauge::Gauge;
 use super::orders::{Command, PhaseOrder};
 use super::view::View;
@@ -40,6 +41,7 @@ pub struct Conductor {
     /// The last report of each thread.
     latest: Vec<Option<Dispatch>>,
     handshakes: Histogram<u64>,
+    skew: Skew,
     last_at_s: f64,
     last_dials: (u64, u64),
     peak: (u64, u64),
@@ -84,6 +86,7 @@ impl Conductor {
             collector,
             latest,
             handshakes: handshake_histogram(),
+            skew: Skew::new(),
             last_at_s: 0.0,
             last_dials: (0, 0),
             peak: (0, 0),
@@ -208,6 +211,8 @@ impl Conductor {
         };
         let name = phase.name.clone();
         self.view.note(&format!("phase: {name}"));
+        let at_s = self.elapsed().as_secs_f64();
+        self.collector.enter_phase(&name, at_s);
         self.crew.tell_all(&Command::Phase(Arc::new(order)));
     }
 
@@ -254,6 +259,7 @@ impl Conductor {
             let Some((thread, mut dispatch)) = self.crew.dispatch(ANSWER_WITHIN) else {
                 break;
             };
+            self.skew.add(std::mem::take(&mut dispatch.parts));
             if let Some(handshakes) = dispatch.handshakes.take() {
                 let added = self.handshakes.add(&handshakes);
                 added.expect("every histogram here has the same bounds");
@@ -306,7 +312,7 @@ impl Conductor {
         all
     }
 
-    fn totals(&self) -> Totals {
+    fn totals(&mut self) -> Totals {
         let sum = self.latest_sum();
         let cohorts = self.scenario.cohorts.len();
         let mut books = vec![Books::default(); cohorts];
@@ -351,6 +357,7 @@ impl Conductor {
             messages: books.iter().map(Books::messages).collect(),
             cohort_connections: open,
             storm: self.storm(),
+            fanout: std::mem::take(&mut self.skew).finish(),
             warnings,
         }
     }

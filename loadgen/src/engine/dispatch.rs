@@ -1,8 +1,11 @@
 //! What a thread reports to the conductor, several times a second.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
 use super::books::Books;
+use super::fanout::Part;
 use super::fleet::{Counts, Recovery};
 use crate::failures::FailureCounts;
 use crate::histograms::Interval;
@@ -29,6 +32,8 @@ pub struct Dispatch {
     pub interval: Option<Interval>,
     /// Times from the dial to the upgrade since the last dispatch, if there were any.
     pub handshakes: Option<Histogram<u64>>,
+    /// What was seen of publications since the last dispatch.
+    pub parts: BTreeMap<u32, Part>,
     /// How those that were cut come back.
     pub recovery: Option<Recovery>,
     /// No entry is left: everything is closed.

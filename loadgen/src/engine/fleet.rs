@@ -9,7 +9,7 @@
 //!  leftovers of the last turn ├-> timers -> answers overdue -> sends due -> dials -> reap -> when to come back
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
@@ -23,6 +23,7 @@ use throng::ws::inbound::Rules;
 use super::brief::Brief;
 use super::connection::{Connection, Phase};
 use super::dispatch::{Dispatch, handshake_histogram};
+use super::fanout::{Fanout, Part};
 use super::flights::Flights;
 use super::keys::Keys;
 use super::liveness::Liveness;
@@ -54,6 +55,8 @@ pub struct Fleet<N: Net> {
     pub(super) keys: Keys,
     pub(super) random: Random,
     pub(super) stage: Stage,
+    /// When the last publication may have been made; deliveries have until then and the time to answer.
+    pub(super) settling_since_ns: Option<u64>,
     pub(super) counts: Counts,
     pub(super) failed: FailureCounts,
     pub(super) recovery: Recovery,
@@ -162,6 +165,7 @@ impl<N: Net> Fleet<N> {
             keys: Keys::new(),
             random: Random::new(seed),
             stage: Stage::Ramping,
+            settling_since_ns: None,
             counts: Counts::default(),
             failed: FailureCounts::default(),
             recovery: Recovery::new(),
@@ -200,6 +204,7 @@ impl<N: Net> Fleet<N> {
             .then(|| self.recorder.take(Interval::new(self.troops.len())));
         let handshakes = (!self.handshakes.is_empty())
             .then(|| std::mem::replace(&mut self.handshakes, handshake_histogram()));
+        self.note_publications();
         Dispatch {
             counts: self.counts,
             awaited: self.ramp.awaited() + self.counts.handshaking,
@@ -217,10 +222,29 @@ impl<N: Net> Fleet<N> {
                 .collect(),
             tuples: self.tuples.counts(),
             interval,
+            parts: self.take_parts(),
             handshakes,
             recovery: (self.recovery.cut > 0).then(|| self.recovery.clone()),
             is_empty: self.entries.0.is_empty(),
         }
+    }
+
+    /// What was published by other threads is expected here, too.
+    fn note_publications(&mut self) {
+        for troop in &mut self.troops {
+            if let Some(fanout) = &mut troop.fanout {
+                fanout.note(&mut troop.books);
+            }
+        }
+    }
+
+    fn take_parts(&mut self) -> BTreeMap<u32, Part> {
+        // One broadcast per scenario is the rule; of several, the first is what the skew shows.
+        let first = self
+            .troops
+            .iter_mut()
+            .find_map(|troop| troop.fanout.as_mut());
+        first.map(Fanout::take_parts).unwrap_or_default()
     }
 
     /// The connection that an event means, unless its slot has changed hands.

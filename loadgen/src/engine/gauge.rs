@@ -57,10 +57,8 @@ impl GaugeUrl {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let (path, host) = (&self.path, &self.authority);
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        )?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut text = Vec::new();
         stream.take(ANSWER_BYTES_MAX).read_to_end(&mut text)?;
         number_of(&String::from_utf8_lossy(&text), &self.name)
@@ -180,9 +178,13 @@ mod tests {
         let url = format!("http://{}/m#open", listener.local_addr().unwrap());
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 512];
-            let length = stream.read(&mut request).unwrap();
-            assert!(request[..length].starts_with(b"GET /m HTTP/1.1\r\n"));
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            assert!(request.starts_with(b"GET /m HTTP/1.1\r\n"));
             stream
                 .write_all(b"HTTP/1.1 200 OK\r\n\r\nopen 17\n")
                 .unwrap();

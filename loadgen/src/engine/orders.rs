@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fleet::{Fleet, Stage};
 use super::net::Net;
-use crate::scenario::Cut;
+use crate::scenario::{Cut, Kind};
 
 /// One order.
 #[derive(Debug, Clone)]
@@ -43,10 +43,15 @@ impl<N: Net> Fleet<N> {
             Command::Start => self.start(),
             Command::Phase(phase) => self.enter(phase),
             Command::Hold(share) => self.ramp.set_ceiling(*share),
-            Command::Settle => self.stage = self.stage.max(Stage::Settling),
+            Command::Settle => self.settle(),
             Command::Part => self.part_from_all(),
             Command::Report | Command::Stop => {}
         }
+    }
+
+    fn settle(&mut self) {
+        self.stage = self.stage.max(Stage::Settling);
+        self.settling_since_ns = Some(self.net.now_ns());
     }
 
     fn start(&mut self) {
@@ -58,6 +63,7 @@ impl<N: Net> Fleet<N> {
         for troop in &mut self.troops {
             troop.start(now_ns);
         }
+        self.open_the_zoo();
         self.top_up_all();
     }
 
@@ -66,10 +72,21 @@ impl<N: Net> Fleet<N> {
         for (troop, silent) in self.troops.iter_mut().zip(&phase.silent) {
             troop.set_rate(now_ns, phase.rate, *silent);
         }
+        self.open_the_zoo();
         if let Some(cut) = phase.cut {
             self.cut(cut.share, cut.by);
         }
         self.top_up_all();
+    }
+
+    /// Beasts come when traffic flows and their phase has begun: the others are measured without them first.
+    fn open_the_zoo(&mut self) {
+        for (cohort, troop) in self.troops.iter().enumerate() {
+            if matches!(troop.cohort.kind, Kind::Zoo { .. }) {
+                let is_open = self.stage == Stage::Running && !troop.is_silent;
+                self.ramp.set_held(cohort, !is_open);
+            }
+        }
     }
 
     /// Closed loops begin, or begin again.

@@ -74,6 +74,12 @@ impl<N: Net> Fleet<N> {
             lost += 1;
         }
         troop.books.lose(why, lost);
+        let is_publisher = troop.is_publisher(connection.number);
+        match &mut troop.fanout {
+            Some(fanout) if is_publisher => fanout.remove_publisher(index),
+            Some(fanout) => fanout.remove_receiver(connection.seen, why, &mut troop.books),
+            None => {}
+        }
         self.liveness.forget(connection.heard_s);
         self.counts.upgraded -= 1;
         let place = connection.place;

@@ -38,6 +38,8 @@ struct Fresh {
     count: u64,
     /// A search may hold back some.
     ceiling: u64,
+    /// Waits for its phase: nobody waits for it.
+    is_held: bool,
 }
 
 impl Ramp {
@@ -53,6 +55,7 @@ impl Ramp {
                 begun: 0,
                 count,
                 ceiling: count,
+                is_held: matches!(cohort.kind, Kind::Zoo { .. }),
             };
             first += cohort.connections;
             part
@@ -89,6 +92,11 @@ impl Ramp {
         }
     }
 
+    /// Keeps a cohort back, or lets it go.
+    pub fn set_held(&mut self, cohort: usize, is_held: bool) {
+        self.fresh[cohort].is_held = is_held;
+    }
+
     /// Nobody is dialled any more.
     pub fn give_up(&mut self) {
         self.fresh.iter_mut().for_each(|fresh| fresh.ceiling = 0);
@@ -115,6 +123,9 @@ impl Ramp {
 
 impl Fresh {
     const fn left(&self) -> u64 {
+        if self.is_held {
+            return 0;
+        }
         self.ceiling.saturating_sub(self.begun)
     }
 }

@@ -207,6 +207,12 @@ impl<N: Net> Fleet<N> {
         connection.attempts = 0;
         connection.heard_s = heard_s;
         connection.place = troop.roster.join(index);
+        let is_publisher = troop.is_publisher(connection.number);
+        match &mut troop.fanout {
+            Some(fanout) if is_publisher => fanout.add_publisher(index),
+            Some(fanout) => connection.seen = fanout.add_receiver(&mut troop.books),
+            None => {}
+        }
         let opening = connection.pending.as_mut();
         if let Some(opening) = opening.and_then(|pending| pending.opening.take()) {
             let took_ns = now_ns.saturating_sub(opening.began_ns);
@@ -289,6 +295,16 @@ impl<N: Net> Fleet<N> {
         };
         let troop = &mut self.troops[tag];
         if connection.phase != Phase::Open || troop.pace().is_none() {
+            return Ok(Heard::Nothing);
+        }
+        if troop.fanout.is_some() {
+            if !troop.is_publisher(connection.number)
+                && let Some((intended_ns, sent_ns)) =
+                    troop.deliver(&mut connection.seen, message.payload(), now_ns)
+            {
+                self.recorder.answered(tag, intended_ns, sent_ns, now_ns);
+                self.has_recorded = true;
+            }
             return Ok(Heard::Nothing);
         }
         let finding = Asked {

@@ -10,6 +10,7 @@ use throng::ws::deflate::Codec;
 use throng::ws::frame::{Opcode, append_frame};
 
 use super::connection::{Flags, Phase};
+use super::fanout::Fanout;
 use super::fleet::{Fleet, Stage};
 use super::flights::Flight;
 use super::net::Net;
@@ -121,6 +122,10 @@ impl<N: Net> Fleet<N> {
                 let Some(intended_ns) = self.troops[cohort].pop_due(now_ns) else {
                     break;
                 };
+                if self.troops[cohort].fanout.is_some() {
+                    self.publish(cohort, intended_ns);
+                    continue;
+                }
                 let sender = self.troops[cohort].roster.next_turn();
                 match sender.filter(|_| self.flights.has_room()) {
                     Some(index) => {
@@ -131,6 +136,42 @@ impl<N: Net> Fleet<N> {
                 }
             }
         }
+    }
+
+    /// One message to everybody. A publisher whose socket is full publishes nothing: queueing would only
+    /// hide that it is too fast.
+    fn publish(&mut self, cohort: usize, intended_ns: u64) {
+        let sent_ns = self.net.now_ns();
+        let troop = &mut self.troops[cohort];
+        let publisher = troop.fanout.as_mut().and_then(Fanout::next_publisher);
+        let connections = &self.entries.0;
+        let free = publisher.filter(|&index| !connections[index as usize].is_blocked());
+        let (Some(index), Some(fanout)) = (free, &mut troop.fanout) else {
+            troop.books.unsent += 1;
+            return;
+        };
+        let stamp = Stamp {
+            number: connections[index as usize].number,
+            seq: fanout.publish(intended_ns, sent_ns),
+        };
+        fanout.note(&mut troop.books);
+        let size = troop.draw_size(&mut self.random);
+        self.payload.clear();
+        troop
+            .payloads
+            .append(&mut self.payload, stamp, size as usize);
+        self.recorder.sent(cohort, intended_ns, sent_ns);
+        self.has_recorded = true;
+        let mut frame = Vec::new();
+        let opcode = opcode(troop);
+        append_frame(
+            &mut frame,
+            opcode,
+            false,
+            Some(self.keys.mask()),
+            &self.payload,
+        );
+        self.write_batch(index, &frame);
     }
 
     /// Keeps a closed loop's messages under way.

@@ -44,6 +44,27 @@ impl<N: Net> Fleet<N> {
             // A closed loop goes on with the next.
             self.top_up(oldest.owner);
         }
+        let is_late = |since_ns: u64| since_ns + self.brief.answer_timeout_ns <= now_ns;
+        if self.settling_since_ns.is_some_and(is_late) {
+            self.settling_since_ns = None;
+            self.give_up_deliveries();
+        }
+    }
+
+    /// Nothing was published for as long as an answer may take: what has not arrived is lost.
+    fn give_up_deliveries(&mut self) {
+        for (_, connection) in &mut self.entries.0 {
+            let troop = &mut self.troops[usize::from(connection.cohort)];
+            let is_receiver =
+                connection.phase == Phase::Open && !troop.is_publisher(connection.number);
+            if let (true, Some(fanout)) = (is_receiver, &mut troop.fanout) {
+                fanout.note(&mut troop.books);
+                troop
+                    .books
+                    .lose(Failure::AnswerTimeout, fanout.missing(connection.seen));
+                connection.seen = fanout.up_to_date();
+            }
+        }
     }
 
     fn on_timer(&mut self, index: u32, tick: u32) {

@@ -5,12 +5,15 @@ use throng::ws::handshake::ClientRequest;
 
 use super::books::Books;
 use super::brief::{Brief, Place};
+use super::fanout::Fanout;
 use super::payload::Payloads;
 use super::ramp::share;
 use super::roster::Roster;
+use crate::failures::Failure;
 use crate::random::Random;
 use crate::scenario::{Cohort, Kind, Pace};
 use crate::schedule::OpenLoop;
+use crate::sequence::Sequence;
 
 /// A cohort's part on one thread.
 pub struct Troop {
@@ -22,6 +25,10 @@ pub struct Troop {
     pub roster: Roster,
     /// Its books.
     pub books: Books,
+    /// The broadcast, if that is what it does.
+    pub fanout: Option<Fanout>,
+    /// Number of the cohort's first connection.
+    first_number: u64,
     /// Keeps still in this phase.
     pub is_silent: bool,
     schedule: Option<OpenLoop>,
@@ -39,9 +46,20 @@ impl Troop {
     /// A cohort that has not begun.
     #[must_use]
     pub fn new(brief: &Brief, cohort: usize, thread: u32) -> Self {
+        let first_number = brief.scenario.cohorts[..cohort]
+            .iter()
+            .map(|cohort| cohort.connections)
+            .sum();
+        let publications = brief.publications[cohort].clone();
         let seed = brief.seed ^ (cohort as u64 + 1).wrapping_mul(0xc0_4047);
         let cohort = brief.scenario.cohorts[cohort].clone();
         let mine = share(cohort.connections, thread, brief.threads);
+        // Those who send: all, or the publishers, which are the first of the cohort.
+        let senders = match cohort.kind {
+            Kind::Broadcast { publishers, .. } => publishers.min(cohort.connections),
+            _ => cohort.connections,
+        };
+        let part = share(senders, thread, brief.threads) as f64 / senders.max(1) as f64;
         Self {
             payloads: Payloads::new(cohort.messages.text),
             roster: Roster::with_capacity(mine as usize),
@@ -50,7 +68,9 @@ impl Troop {
             schedule: None,
             thread: (thread, brief.threads),
             seed,
-            part: mine as f64 / cohort.connections.max(1) as f64,
+            part,
+            fanout: publications.map(|shared| Fanout::new(shared, senders)),
+            first_number,
             rate_factor: 1.0,
             deflate: DeflateConfig {
                 mode: if cohort.messages.deflate {
@@ -98,6 +118,15 @@ impl Troop {
         }
     }
 
+    /// Whether this connection publishes.
+    #[must_use]
+    pub fn is_publisher(&self, number: u32) -> bool {
+        let nth = u64::from(number) - self.first_number;
+        self.fanout
+            .as_ref()
+            .is_some_and(|fanout| fanout.publishes(nth))
+    }
+
     /// Traffic begins.
     pub fn start(&mut self, now_ns: u64) {
         let (Some(Pace::Open { arrivals, .. }), Some(rate)) = (self.pace(), self.rate_per_s())
@@ -135,8 +164,29 @@ impl Troop {
     /// A size from the cohort's range.
     pub fn draw_size(&self, random: &mut Random) -> u32 {
         let (low, high) = self.cohort.messages.bytes;
+        // A publication must carry its number.
+        let low = if self.fanout.is_some() {
+            low.max(PUBLICATION_BYTES_MIN)
+        } else {
+            low
+        };
         let size = low + random.below(high.saturating_sub(low) + 1);
         u32::try_from(size).unwrap_or(u32::MAX)
+    }
+
+    /// A receiver got a message; the publication's times, if it counts.
+    pub fn deliver(
+        &mut self,
+        seen: &mut Sequence,
+        payload: &[u8],
+        now_ns: u64,
+    ) -> Option<(u64, u64)> {
+        let fanout = self.fanout.as_mut()?;
+        let Some(stamp) = self.payloads.read(payload) else {
+            self.books.errors.count(Failure::WrongEcho);
+            return None;
+        };
+        fanout.receive(seen, stamp.seq, now_ns, &mut self.books)
     }
 
     /// Hands the request of one connection to `use_it`: it borrows from all over the place.
@@ -176,5 +226,7 @@ impl Troop {
     }
 }
 
+/// A text stamp.
+const PUBLICATION_BYTES_MIN: u64 = 16;
 /// Stands for the connection's number in a header's value.
 const TEMPLATE: &str = "{n}";

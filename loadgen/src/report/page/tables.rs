@@ -95,7 +95,48 @@ fn latency(summary: &Summary) -> String {
             latency_rows(&mut rows, name, &cohort.latency_ms);
         }
     }
-    section("", "Latency", &rows)
+    for phase in &summary.phases {
+        latency_rows(
+            &mut rows,
+            &format!("phase {}:", phase.name),
+            &phase.latency_ms,
+        );
+    }
+    one_row(&mut rows, "handshake", &summary.connections.handshake_ms);
+    if let Some(fanout) = &summary.fanout {
+        one_row(&mut rows, "first receiver", &fanout.first);
+        one_row(&mut rows, "median receiver", &fanout.median);
+        one_row(&mut rows, "last receiver", &fanout.last);
+    }
+    section("", "Latency", &rows) + &storm(summary)
+}
+
+fn storm(summary: &Summary) -> String {
+    let Some(storm) = &summary.storm else {
+        return String::new();
+    };
+    let after = |seconds: f64| {
+        if seconds > 0.0 {
+            format!("{seconds:.2} s")
+        } else {
+            "never".into()
+        }
+    };
+    let mut rows = String::from(
+        "<tr><th>cut</th><th class=\"num\">back</th><th class=\"num\">attempts</th><th class=\"num\">50 % after</th><th class=\"num\">99 % after</th><th class=\"num\">all after</th></tr>",
+    );
+    row(
+        &mut rows,
+        &[
+            (&thousands(storm.cut), ""),
+            (&thousands(storm.recovered), "num"),
+            (&thousands(storm.attempts), "num"),
+            (&after(storm.p50_s), "num"),
+            (&after(storm.p99_s), "num"),
+            (&after(storm.p100_s), "num"),
+        ],
+    );
+    section("", "Storm", &rows)
 }
 
 fn latency_rows(rows: &mut String, cohort: &str, latency: &Latency) {
@@ -104,27 +145,32 @@ fn latency_rows(rows: &mut String, cohort: &str, latency: &Latency) {
         ("service", &latency.service),
         ("lateness", &latency.lateness),
     ] {
-        if quantiles.count > 0 {
-            let Quantiles {
-                count,
-                p50,
-                p90,
-                p99,
-                p999,
-                max,
-                ..
-            } = *quantiles;
-            let cells = [p50, p90, p99, p999, max].map(millis);
-            let mut all = vec![(format!("{cohort} {name}"), "")];
-            all.extend(cells.into_iter().map(|cell| (cell, "num")));
-            all.push((thousands(count), "num"));
-            let all: Vec<(&str, &str)> = all
-                .iter()
-                .map(|(text, class)| (text.as_str(), *class))
-                .collect();
-            row(rows, &all);
-        }
+        one_row(rows, format!("{cohort} {name}").trim(), quantiles);
     }
+}
+
+fn one_row(rows: &mut String, name: &str, quantiles: &Quantiles) {
+    let Quantiles {
+        count,
+        p50,
+        p90,
+        p99,
+        p999,
+        max,
+        ..
+    } = *quantiles;
+    if count == 0 {
+        return;
+    }
+    let cells = [p50, p90, p99, p999, max].map(millis);
+    let mut all = vec![(name.to_owned(), "")];
+    all.extend(cells.into_iter().map(|cell| (cell, "num")));
+    all.push((thousands(count), "num"));
+    let all: Vec<(&str, &str)> = all
+        .iter()
+        .map(|(text, class)| (text.as_str(), *class))
+        .collect();
+    row(rows, &all);
 }
 
 fn failures(summary: &Summary) -> String {
@@ -133,6 +179,7 @@ fn failures(summary: &Summary) -> String {
         .failed
         .iter()
         .chain(&summary.messages.error_classes)
+        .chain(&summary.messages.lost_classes)
         .filter(|(_, count)| **count > 0);
     let mut rows = String::new();
     for (class, count) in all {
