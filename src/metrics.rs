@@ -82,8 +82,10 @@ figures! {
 figures! {
     /// Where the bytes of one worker's connections are.
     Ledger {
-        /// The lines of the slab that have ever been used; vacant ones stay with us.
+        /// The slab's lines that are in use.
         entries,
+        /// Those that have been; they stay with us for the next ones.
+        vacant,
         /// Request heads that are not complete.
         handshakes,
         /// Messages that are not complete, and input that waits for its turn.

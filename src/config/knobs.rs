@@ -121,7 +121,8 @@ pub static KNOBS: &[Knob] = &[
         story: "Counted are the process (RSS) and the kernel's share of its connections, about 3970 \
             bytes each. Whatever is set, newcomers are also refused when the control group or the \
             machine has less than a twentieth left, so that the OOM killer, which would take \
-            everybody, is not the one to decide. Whoever is connected stays.",
+            everybody, is not the one to decide. Whoever is connected stays. Health checks are \
+            newcomers, too.",
         example: "8GiB",
         also: &["memory", "memory-limit", "max-rss", "memory-max"],
     },

@@ -49,9 +49,9 @@ pub(super) fn run<A: App>(mut worker: Worker<A, MioHost>, mut poll: Poll) -> Cou
 )]
 fn log_exhaustion(cause: &io::Error, connections: usize) {
     eprintln!(
-        "throng: accepting pauses at {connections} connections of this worker: {cause}. \
-         Raise RLIMIT_NOFILE (LimitNOFILE= in the unit), lower --max-connections, or add workers; \
-         accepting resumes by itself."
+        "throng: nothing left for newcomers at {connections} connections of this worker: {cause}. \
+         They go to other workers, or are told 503. Raise RLIMIT_NOFILE (LimitNOFILE= in the unit) \
+         or lower --max-connections; accepting resumes by itself."
     );
 }
 

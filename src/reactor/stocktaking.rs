@@ -43,16 +43,17 @@ impl Stocktaking {
     ) -> Option<&Ledger> {
         let end = (self.cursor + ENTRIES_PER_TURN).min(entries.slots());
         for index in self.cursor..end {
-            if let Some(conn) = entries.at(index as u32) {
-                self.count(app, conn);
+            let line = size_of::<Connection<S, A::Conn>>() as u64;
+            match entries.at(index as u32) {
+                None => self.ledger.vacant += line,
+                Some(conn) => {
+                    self.ledger.entries += line;
+                    self.count(app, conn);
+                }
             }
         }
         self.cursor = end;
-        if end < entries.slots() {
-            return None;
-        }
-        self.ledger.entries = (end * size_of::<Connection<S, A::Conn>>()) as u64;
-        Some(&self.ledger)
+        (end == entries.slots()).then_some(&self.ledger)
     }
 
     fn count<S: Stream, A: App>(&mut self, app: &A, conn: &Connection<S, A::Conn>) {

@@ -18,6 +18,7 @@ use crate::ws::message::Message;
 
 mod accepting;
 mod fairness;
+mod figures;
 mod leaving;
 mod panics;
 mod pressure;
@@ -92,12 +93,18 @@ impl App for Parrot {
         assert_ne!(*conn, DOOMED, "as told");
     }
 
+    fn held_bytes(&self, _: &Box<u32>) -> usize {
+        SESSION_BYTES
+    }
+
     fn on_letter(&mut self, (to, text): (ConnId, &'static str), out: &mut Outgoing<Self::Letter>) {
         out.deliver(to, &SharedFrame::message(Kind::Text, text.as_bytes()));
     }
 }
 
 const DOOMED: u32 = u32::MAX;
+/// What a `Box<u32>` holds.
+const SESSION_BYTES: usize = 4;
 
 /// A worker, its host, and time.
 struct World {

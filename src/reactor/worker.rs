@@ -101,7 +101,7 @@ pub struct Worker<A: App, H: Host> {
     pub(super) complaint: Option<std::io::Error>,
     /// The budget ended before the mailbox did.
     mail_waits: bool,
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     /// The tick, the connections and the upgrades and endings that were published last.
     published: (u32, usize, u64),
     stocktaking: Option<Stocktaking>,

@@ -1,5 +1,7 @@
 //! More connections than one worker's descriptors: workers join, and nobody is lost on the way.
 
+use throng::sys::rlimit::raise_nofile;
+
 use crate::harness::{Launch, Wire, op};
 
 /// Room for fewer than 200 connections per worker.
@@ -7,6 +9,7 @@ const DESCRIPTORS: u32 = 256;
 
 #[test]
 fn workers_join_and_every_connection_is_served() {
+    raise_nofile().expect("the usual hard limit is far above what is needed here");
     let mut server = Launch::new()
         .descriptors_max(DESCRIPTORS)
         .flag("max-connections", 1000)

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use throng::sys::rlimit::raise_nofile;
+
 use crate::harness::{Launch, Server, Wire, frame, op};
 
 /// Answers are asked for until one fits: what is counted is published between turns.
@@ -115,6 +117,7 @@ fn it_can_be_switched_off() {
 
 #[test]
 fn beyond_max_memory_newcomers_are_told_to_come_back() {
+    raise_nofile().expect("the usual hard limit is far above what is needed here");
     let server = Launch::new().flag("max-memory", "16MiB").start();
     // The kernel's share alone is 4 000 bytes each: this is more than twice what fits.
     let mut wires = Vec::new();
