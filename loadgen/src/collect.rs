@@ -363,6 +363,7 @@ impl Collector {
             warnings.push(format!("in {limited_s} of {} s the generator itself was the limit; they are left out of the thresholds", self.points.len()));
         }
         warnings.extend(self.disagreement_with_kernel());
+        warnings.extend(self.disagreement_with_server());
         warnings.extend(totals.warnings.iter().cloned());
         Verdict {
             outcome,
@@ -382,6 +383,25 @@ impl Collector {
         Some(format!(
             "at {:.0} s the kernel counted {} TCP sockets, fewer than {} connections with {ends} end(s) here",
             worst.at_s, worst.system.kernel.sockets.tcp_in_use, worst.traffic.connected
+        ))
+    }
+
+    /// A moment in which the server counts fewer than we hold. Its number may be a second old, so only
+    /// moments around which ours stood still are compared.
+    fn disagreement_with_server(&self) -> Option<String> {
+        let fewer = |three: &&[Point]| {
+            let [before, point, after] = three else {
+                return false;
+            };
+            let ours = point.traffic.upgraded;
+            let is_still = before.traffic.upgraded == ours && after.traffic.upgraded == ours;
+            let theirs = point.traffic.server_gauge;
+            theirs > 0 && is_still && theirs * 100 < ours * 99
+        };
+        let worst = self.points.windows(3).rfind(fewer)?[1];
+        Some(format!(
+            "at {:.0} s the server counted {} connections, and {} were open here",
+            worst.at_s, worst.traffic.server_gauge, worst.traffic.upgraded
         ))
     }
 }

@@ -128,7 +128,9 @@ impl<'a> World<'a> {
             traffic: self.traffic,
             system: self.system(messages),
         };
-        (point, self.recorder.take(Interval::new(1)))
+        let mut interval = Interval::new(1);
+        self.recorder.take().add_to(&mut interval);
+        (point, interval)
     }
 
     fn ramp(&mut self, second: u64) {

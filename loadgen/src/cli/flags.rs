@@ -288,7 +288,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "URL",
         ENGINE,
         "Report",
-        "the server's own count of connections (Prometheus text); reconciled each second",
+        "the server's own count of connections, JSON or Prometheus text: http://HOST:PORT/stats#NAME (default #connections); reconciled each second",
     ),
     many(flag(
         "--fail-if",

@@ -142,3 +142,70 @@ fn the_kernel_is_asked_too() {
             .any(|warning| warning.contains("1500 TCP sockets"))
     );
 }
+
+/// A run of three still seconds with 100 connections, of which the server counts so many.
+fn counted_by_server(gauge: u64) -> Vec<String> {
+    let mut collector = Collector::new(setup(&[]), None);
+    for second in 1..=3 {
+        let mut point = Point {
+            at_s: f64::from(second),
+            ..Point::default()
+        };
+        (point.traffic.upgraded, point.traffic.server_gauge) = (100, gauge);
+        collector.second(point, 1.0, &Interval::new(2)).unwrap();
+    }
+    collector.finish(&totals()).unwrap().verdict.warnings
+}
+
+#[test]
+fn a_server_that_counts_fewer_is_heard() {
+    let said = |gauge| {
+        let warnings = counted_by_server(gauge);
+        warnings
+            .iter()
+            .any(|text| text.contains("the server counted"))
+    };
+    assert!(said(98));
+    assert!(
+        !said(99) && !said(120),
+        "a percent is timing; others may be connected"
+    );
+    assert!(!said(0), "no gauge");
+}
+
+#[test]
+fn phases_have_their_own_latency() {
+    let mut collector = Collector::new(setup(&[]), None);
+    for (phase, ms) in [("without", 1), ("with", 7)] {
+        collector.enter_phase(phase, 0.0);
+        let mut interval = Interval::new(2);
+        interval.record(0, Series::Response, ms * 1_000_000);
+        interval.record(1, Series::Response, 9_000_000_000);
+        collector.second(Point::default(), 1.0, &interval).unwrap();
+    }
+    let phases = collector.finish(&totals()).unwrap().phases;
+    let medians: Vec<_> = phases
+        .iter()
+        .map(|phase| (phase.name.as_str(), phase.latency_ms.response.p50.round()))
+        .collect();
+    assert_eq!(medians, [("without", 1.0), ("with", 7.0)]);
+}
+
+#[test]
+fn rates_are_of_the_time_with_traffic() {
+    let mut collector = Collector::new(setup(&[]), None);
+    // Three seconds of ramp, two with 100 messages each, one to settle.
+    for (second, sent) in [(1, 0), (2, 0), (3, 0), (4, 100), (5, 200), (6, 200)] {
+        let mut point = Point {
+            at_s: f64::from(second),
+            ..Point::default()
+        };
+        point.traffic.sent = sent;
+        collector.second(point, 1.0, &Interval::new(2)).unwrap();
+    }
+    let mut totals = totals();
+    (totals.messages[0].sent, totals.messages[0].received) = (200, 200);
+    totals.messages[1] = Messages::default();
+    let rates = collector.finish(&totals).unwrap().rates;
+    assert_eq!((rates.sent_per_s, rates.received_per_s), (100.0, 100.0));
+}

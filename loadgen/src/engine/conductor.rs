@@ -264,9 +264,7 @@ impl Conductor {
                 let added = self.handshakes.add(&handshakes);
                 added.expect("every histogram here has the same bounds");
             }
-            if let Some(interval) = dispatch.interval.take() {
-                merged.add(&interval);
-            }
+            std::mem::take(&mut dispatch.recorded).add_to(&mut merged);
             self.latest[thread] = Some(dispatch);
         }
         merged

@@ -8,7 +8,7 @@ use super::books::Books;
 use super::fanout::Part;
 use super::fleet::{Counts, Recovery};
 use crate::failures::FailureCounts;
-use crate::histograms::Interval;
+use crate::histograms::Recorded;
 use crate::tuples::TupleCounts;
 
 /// One thread at one moment. Counters are totals since the start.
@@ -28,8 +28,8 @@ pub struct Dispatch {
     pub open: Vec<u64>,
     /// What became of the tuples.
     pub tuples: TupleCounts,
-    /// What was recorded since the last dispatch, if anything.
-    pub interval: Option<Interval>,
+    /// What was recorded since the last dispatch.
+    pub recorded: Recorded,
     /// Times from the dial to the upgrade since the last dispatch, if there were any.
     pub handshakes: Option<Histogram<u64>>,
     /// What was seen of publications since the last dispatch.

@@ -32,7 +32,7 @@ use super::parting::End;
 use super::ramp::Ramp;
 use super::troop::Troop;
 use crate::failures::FailureCounts;
-use crate::histograms::{Interval, Recorder};
+use crate::histograms::Recorder;
 use crate::random::Random;
 use crate::tuples::TupleSlice;
 
@@ -48,7 +48,6 @@ pub struct Fleet<N: Net> {
     pub(super) ramp: Ramp,
     pub(super) tuples: TupleSlice,
     pub(super) recorder: Recorder,
-    pub(super) has_recorded: bool,
     pub(super) handshakes: Histogram<u64>,
     pub(super) codec: Codec,
     pub(super) rules: Rules,
@@ -154,7 +153,6 @@ impl<N: Net> Fleet<N> {
             ramp,
             tuples,
             recorder: Recorder::new(troops.len()),
-            has_recorded: false,
             handshakes: handshake_histogram(),
             codec: Codec::new(&deflate),
             rules: Rules {
@@ -198,10 +196,8 @@ impl<N: Net> Fleet<N> {
         self.come_back_at(self.net.now_ns())
     }
 
-    /// What is known now; `empty` replaces what was recorded since the last time.
+    /// What is known now.
     pub fn dispatch(&mut self) -> Dispatch {
-        let interval = std::mem::take(&mut self.has_recorded)
-            .then(|| self.recorder.take(Interval::new(self.troops.len())));
         let handshakes = (!self.handshakes.is_empty())
             .then(|| std::mem::replace(&mut self.handshakes, handshake_histogram()));
         self.note_publications();
@@ -221,7 +217,7 @@ impl<N: Net> Fleet<N> {
                 .map(|troop| troop.roster.members().len() as u64)
                 .collect(),
             tuples: self.tuples.counts(),
-            interval,
+            recorded: self.recorder.take(),
             parts: self.take_parts(),
             handshakes,
             recovery: (self.recovery.cut > 0).then(|| self.recovery.clone()),

@@ -133,7 +133,7 @@ fn number_of(answer: &str, name: &str) -> Option<u64> {
     values.reduce(|sum, value| sum + value)
 }
 
-const DEFAULT_NAME: &str = "throng_connections";
+const DEFAULT_NAME: &str = "connections";
 const EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(800);
 const ANSWER_BYTES_MAX: u64 = 1 << 20;

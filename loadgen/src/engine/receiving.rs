@@ -303,7 +303,6 @@ impl<N: Net> Fleet<N> {
                     troop.deliver(&mut connection.seen, message.payload(), now_ns)
             {
                 self.recorder.answered(tag, intended_ns, sent_ns, now_ns);
-                self.has_recorded = true;
             }
             return Ok(Heard::Nothing);
         }
@@ -328,7 +327,6 @@ impl<N: Net> Fleet<N> {
             troop.books.received += 1;
             self.recorder
                 .answered(tag, flight.intended_ns, flight.sent_ns, now_ns);
-            self.has_recorded = true;
         }
         Ok(Heard::Answer)
     }
@@ -349,7 +347,6 @@ impl<N: Net> Fleet<N> {
         let sent_ns = payload.and_then(|payload| self.sent_ns_of(payload, now_ns));
         if let Some(sent_ns) = sent_ns.filter(|_| self.troops[tag].pace().is_none()) {
             self.recorder.answered(tag, sent_ns, sent_ns, now_ns);
-            self.has_recorded = true;
         }
     }
 

@@ -161,7 +161,6 @@ impl<N: Net> Fleet<N> {
             .payloads
             .append(&mut self.payload, stamp, size as usize);
         self.recorder.sent(cohort, intended_ns, sent_ns);
-        self.has_recorded = true;
         let mut frame = Vec::new();
         let opcode = opcode(troop);
         append_frame(
@@ -205,7 +204,6 @@ impl<N: Net> Fleet<N> {
         self.flights.push(&mut connection.order, flight);
         troop.books.sent += 1;
         self.recorder.sent(tag, intended_ns, sent_ns);
-        self.has_recorded = true;
     }
 
     /// Writes messages until none is left or the socket takes no more.

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# The record, in one command: N WebSocket connections, both ends on this machine, proven alive.
+#
+#   benches/million.sh                         1 000 000 connections, held 5 minutes
+#   benches/million.sh 50000 --hold 15s        a small one
+#
+#   --hold TIME      after the ramp: heartbeats every 25 s, and traffic on top (default 5m)
+#   --ramp N/s       connects per second (default 45k/s)
+#   --active N       connections that echo (default 10k, at most a tenth)
+#   --rate N/s       their messages, at intended times (default 5k/s)
+#   --report DIR     where the bundle goes (default benches/results/DATE-N)
+#   --port PORT      of the server (default 9000)
+#
+# It asks the doctor first, as root sets for this run what is missing (and puts it back at the end),
+# starts server and generator, and leaves a bundle: report.html, headline.png, summary.json, logs.
+# Exit code: the generator's: 0 every connection was alive at the end and no answer was lost or wrong.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+N=1000000 HOLD=5m RAMP=45k/s ACTIVE='' RATE=5k/s REPORT='' PORT=9000
+
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
+die() { echo "million.sh: $1" >&2; exit 2; }
+
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --hold | --ramp | --active | --rate | --report | --port)
+            [[ $# -ge 2 ]] || die "$1 needs a value"
+            case $1 in
+                --hold) HOLD=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
+                --rate) RATE=$2 ;; --report) REPORT=$2 ;; --port) PORT=$2 ;;
+            esac
+            shift 2 ;;
+        [0-9]*) N=$1; shift ;;
+        *) die "unknown: $1 (see --help)" ;;
+    esac
+done
+[[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
+[[ -n $ACTIVE ]] || ACTIVE=$((N / 10 < 10000 ? N / 10 : 10000))
+[[ $ACTIVE =~ ^[0-9]+$ && $ACTIVE -lt $N ]] || die "--active is a plain number below $N"
+[[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N
+[[ ! -e $REPORT/summary.json ]] || die "$REPORT holds a report already: --report DIR"
+
+cargo build --release --locked --package throng --package loadgen
+THRONG=target/release/throng LOADGEN=target/release/loadgen
+WORK=$(mktemp -d)
+SERVER='' TUNED=''
+
+# Whatever happens: the server ends, the machine is as it was.
+finish() {
+    local status=$?
+    trap - EXIT INT TERM
+    if [[ -n $SERVER ]] && kill -TERM "$SERVER" 2>/dev/null; then wait "$SERVER" || true; fi
+    if [[ -n $TUNED ]]; then "$THRONG" tune --undo || true; fi
+    rm -rf "$WORK"
+    exit "$status"
+}
+trap finish EXIT INT TERM
+
+echo "== the machine"
+if ! "$THRONG" doctor --connections "$N" --both-ends; then
+    if [[ $EUID -eq 0 ]]; then
+        TUNED=yes
+        "$THRONG" tune --connections "$N" --both-ends --apply --runtime || true
+    else
+        echo "not root: going on with the limits as they are"
+    fi
+fi
+"$THRONG" doctor --connections "$N" --both-ends --json >"$WORK/before.json" || true
+
+echo "== the server"
+# A little more than N: the kernel spreads connections over workers, but not evenly.
+"$THRONG" --listen "127.0.0.1:$PORT" --max-connections $((N + N / 50)) --drain-secs 5 &
+SERVER=$!
+ready() { (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
+for _ in $(seq 100); do
+    ready && break
+    kill -0 "$SERVER" 2>/dev/null || { SERVER=''; die "the server did not start; its reason is above"; }
+    sleep 0.1
+done
+
+cat >"$WORK/scenario.toml" <<TOML
+name = "$N connections"
+target = "ws://127.0.0.1:$PORT/echo"
+ramp = "$RAMP"
+
+[[cohort]]
+name = "quiet"
+kind = "idle"
+connections = $((N - ACTIVE))
+heartbeat = "25s"
+
+[[cohort]]
+name = "active"
+kind = "echo"
+connections = $ACTIVE
+rate = "$RATE"
+size = "64"
+heartbeat = "25s"
+TOML
+
+# The ramp is part of the run: its own time, with as much again in reserve, and then the hold.
+seconds() {
+    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
+    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
+}
+PER_S=${RAMP%/s}
+case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
+DURATION=$(($(seconds "$HOLD") + N * 3 / 2 / PER_S + 2))
+
+echo "== the run: ${DURATION} s, the ramp included"
+status=0
+"$LOADGEN" run --scenario-file "$WORK/scenario.toml" --duration "${DURATION}s" \
+    --server-pid "$SERVER" --gauge "http://127.0.0.1:$PORT/stats#connections" \
+    --fail-if 'proven_alive<100%' --fail-if 'lost>0' --fail-if 'errors>0' --fail-if 'unsent>0' \
+    --report "$REPORT" || status=$?
+
+echo "== walls that were hit"
+"$THRONG" doctor --connections "$N" --both-ends --since "$WORK/before.json" || true
+echo "report: $REPORT/report.html"
+exit "$status"
