@@ -6,10 +6,13 @@
 //! between two looks, which the reserve covers.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
-use super::facts::{MemoryGroup, kibibytes, memory_groups, number};
-use super::plan::{KERNEL_CONNECTION_BYTES, mebibytes};
+use super::plan::mebibytes;
+use crate::tuning::ProcRoot;
+use crate::tuning::cgroup::{self, MemoryGroup};
+use crate::tuning::goal::SERVER_KERNEL_BYTES;
+use crate::tuning::host::room_bytes;
+use crate::tuning::root::labelled;
 
 /// Where memory stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub struct Reading {
     /// What the kernel holds for our connections: an estimate, a constant each. What they queue comes
     /// on top. A control group counts the real thing.
     pub kernel_bytes: u64,
-    /// What the machine could still give (`MemAvailable`).
+    /// What the machine could still give: free, or in a page cache that can go.
     pub available_bytes: Option<u64>,
     /// The fullest of our control groups that have a limit.
     pub group: Option<Group>,
@@ -37,7 +40,7 @@ pub struct Group {
 /// Where to look.
 #[derive(Debug)]
 pub struct Meter {
-    proc: PathBuf,
+    root: ProcRoot,
     /// What the machine has.
     total_bytes: Option<u64>,
     groups: Vec<MemoryGroup>,
@@ -46,24 +49,31 @@ pub struct Meter {
 impl Meter {
     /// Looks at this machine. Groups are found once: a process is rarely moved.
     pub fn new() -> Self {
-        Self::at(Path::new("/proc"), Path::new("/sys/fs/cgroup"))
+        Self::at(ProcRoot::machine())
     }
 
-    fn at(proc: &Path, cgroups: &Path) -> Self {
+    fn at(root: ProcRoot) -> Self {
+        let memory = root.text("proc/meminfo").unwrap_or_default();
         Self {
-            proc: proc.to_owned(),
-            total_bytes: kibibytes(&proc.join("meminfo"), "MemTotal"),
-            groups: memory_groups(&proc.join("self/cgroup"), cgroups),
+            total_bytes: labelled(&memory, "MemTotal:").map(|kib| kib * 1024),
+            groups: cgroup::groups(&root, "self"),
+            root,
         }
     }
 
     /// Looks now.
     pub fn read(&self, connections: u64) -> Reading {
-        let groups = self.groups.iter().filter_map(used);
+        let text = |path: &str| self.root.text(path).unwrap_or_default();
+        let groups = self.groups.iter().filter_map(|group| {
+            Some(Group {
+                limit_bytes: group.limit_bytes,
+                used_bytes: group.used_bytes(&self.root)?,
+            })
+        });
         Reading {
-            rss_bytes: kibibytes(&self.proc.join("self/status"), "VmRSS"),
-            kernel_bytes: connections * KERNEL_CONNECTION_BYTES,
-            available_bytes: kibibytes(&self.proc.join("meminfo"), "MemAvailable"),
+            rss_bytes: labelled(&text("proc/self/status"), "VmRSS:").map(|kib| kib * 1024),
+            kernel_bytes: connections * SERVER_KERNEL_BYTES,
+            available_bytes: room_bytes(&text("proc/meminfo")),
             group: groups.min_by_key(|group| group.limit_bytes.saturating_sub(group.used_bytes)),
         }
     }
@@ -73,21 +83,6 @@ impl Default for Meter {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn used(group: &MemoryGroup) -> Option<Group> {
-    let current = number(&group.folder.join(group.used))?;
-    let stat = std::fs::read_to_string(group.folder.join("memory.stat")).unwrap_or_default();
-    // Version 1 counts its children under other names.
-    let droppable = ["inactive_file ", "total_inactive_file "].into_iter();
-    let droppable = droppable.filter_map(|name| {
-        let line = stat.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().parse::<u64>().ok()
-    });
-    Some(Group {
-        limit_bytes: group.limit_bytes,
-        used_bytes: current.saturating_sub(droppable.max().unwrap_or(0)),
-    })
 }
 
 /// Decides whether newcomers are let in.

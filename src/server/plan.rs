@@ -6,6 +6,10 @@
 use super::facts::Facts;
 use crate::config::{Config, Count};
 use crate::reactor::WORKERS_MAX;
+use crate::tuning::goal::{SERVER_KERNEL_BYTES, SERVER_USER_BYTES};
+use crate::tuning::knob::written;
+use crate::tuning::knobs::NOFILE;
+use crate::tuning::{Diagnosis, Ends, Goal};
 
 /// How many workers and connections there will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ impl Plan {
         let share = connections_max.div_ceil(room.workers as u64);
         let expected = (share + share / 10).min(room.each);
         let backlog = u64::from(config.backlog);
+        let somaxconn = facts.host.sysctl("net.core.somaxconn");
         let mut plan = Self {
             workers,
             shards: room.workers - workers,
@@ -69,12 +74,12 @@ impl Plan {
                 // Nobody has said that so many will come.
                 Count::Auto => (room.reserved + expected).min(TABLE_LAID_OUT),
             },
-            backlog: facts.somaxconn.map_or(backlog, |max| backlog.min(max)),
+            backlog: somaxconn.map_or(backlog, |max| backlog.min(max)),
             memory_bytes: connections_max * CONNECTION_BYTES,
             advice: Vec::new(),
         };
         plan.check_descriptors(wanted, facts, &room);
-        plan.check_system_wide(wanted, facts);
+        plan.check_machine(wanted, facts);
         plan.check_memory(wanted, facts);
         plan.check_backlog(config);
         plan.check_cores(facts);
@@ -106,36 +111,25 @@ impl Plan {
                  serving up to {}",
                 self.connections_max
             ),
-            raise_descriptors(needed, facts.nr_open),
+            raise_descriptors(needed, facts.host.sysctl("fs.nr_open")),
         );
     }
 
-    /// Limits that all processes of the machine share.
-    fn check_system_wide(&mut self, wanted: u64, facts: &Facts) {
-        let limits = [
-            (
-                facts.file_max,
-                "fs.file-max",
-                "open files of the whole system",
-            ),
-            (
-                facts.epoll_watches_max,
-                "fs.epoll.max_user_watches",
-                "sockets one user may wait for",
-            ),
-            (
-                facts.conntrack_max,
-                "net.netfilter.nf_conntrack_max",
-                "connections the firewall can track",
-            ),
-        ];
-        for (limit, name, meaning) in limits {
-            if let Some(limit) = limit.filter(|limit| *limit < wanted) {
-                // Half as much again: others open files, too, and clients may be on this machine.
-                let enough = wanted + wanted / 2;
+    /// Walls of the machine below what is wanted. Descriptors and memory have their own words above and
+    /// below: the server can do something about them.
+    fn check_machine(&mut self, wanted: u64, facts: &Facts) {
+        let goal = Goal::new(wanted, Ends::Server, self.workers as u64);
+        let diagnosis = Diagnosis::new(&goal, &facts.host);
+        let ours = |name: &str| name == NOFILE || name.starts_with("memory");
+        for (finding, at) in diagnosis.walls() {
+            let now = finding.now.as_deref().map(written).unwrap_or_default();
+            if at < wanted && !ours(finding.knob.name) {
                 self.advise(
-                    format!("{name} is {limit} ({meaning}), below {wanted} connections"),
-                    format!("sysctl -w {name}={enough}"),
+                    format!(
+                        "{} is {now}: it stops {wanted} connections at {at}",
+                        finding.knob.title()
+                    ),
+                    finding.cure.clone(),
                 );
             }
         }
@@ -281,10 +275,8 @@ pub(super) fn mebibytes(bytes: u64) -> String {
     }
 }
 
-/// An idle TCP connection in the kernel: socket, inode, file, dentry, epoll item. Measured on Linux 6.
-pub(super) const KERNEL_CONNECTION_BYTES: u64 = 3_970;
-/// The same, and its entry in our slab with the share of the tables around it.
-const CONNECTION_BYTES: u64 = KERNEL_CONNECTION_BYTES + 80;
+/// An idle connection in the kernel, and its entry in our slab with the share of the tables around it.
+const CONNECTION_BYTES: u64 = SERVER_KERNEL_BYTES + SERVER_USER_BYTES;
 /// Standard streams, signals, the log, files opened for a moment.
 const TABLE_RESERVED: u64 = 32;
 /// A poll, a waker and their duplicates.

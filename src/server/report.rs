@@ -108,19 +108,17 @@ const ECHO_PATH: &str = "/echo";
 mod tests {
     use super::*;
     use crate::config::Count;
+    use crate::tuning::Host;
 
     fn facts() -> Facts {
         Facts {
             cores: vec![0, 1],
             are_tables_parted: true,
             descriptors_max: 20_000,
-            nr_open: Some(1 << 20),
-            file_max: None,
-            somaxconn: Some(4096),
-            epoll_watches_max: None,
-            conntrack_max: None,
-            memory_available_bytes: Some(20 << 30),
-            memory_limit_bytes: None,
+            host: Host {
+                memory_room_bytes: Some(20 << 30),
+                ..Host::default().with("net.core.somaxconn", &[4096])
+            },
         }
     }
 
@@ -155,7 +153,7 @@ throng {}, echo
             ..Config::default()
         };
         let facts = Facts {
-            memory_available_bytes: None,
+            host: Host::default().with("net.core.somaxconn", &[4096]),
             ..facts()
         };
         let text = report(&config, &facts, &["127.0.0.1:9000"]);
@@ -191,7 +189,7 @@ throng {}, echo
         let facts = Facts {
             cores: vec![5],
             are_tables_parted: false,
-            memory_available_bytes: None,
+            host: Host::default().with("net.core.somaxconn", &[4096]),
             ..facts()
         };
         let config = Config {

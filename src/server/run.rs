@@ -1,7 +1,6 @@
 //! From a configuration to running workers, and down again on a signal.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::adapt;
-use super::facts::{Facts, number};
+use super::facts::Facts;
 use super::notify::Supervisor;
 use super::plan::Plan;
 use super::report;
@@ -79,7 +78,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
     // Whoever started us may not want to read it; that is no reason not to serve.
     let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &bound).as_bytes());
     warn(crew.started());
-    warn_of_supervision(&crew, &supervisor);
+    warn_of_supervision(&crew, &supervisor, &facts);
     let watch = Watch::new(crew, (stats, house), config, reread, supervisor);
     Ok(watch.until_the_end())
 }
@@ -101,7 +100,7 @@ fn inherit(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
 }
 
 /// What a supervisor may expect of us and does not get.
-fn warn_of_supervision<L: Send + 'static>(crew: &Crew<L>, supervisor: &Supervisor) {
+fn warn_of_supervision<L: Send + 'static>(crew: &Crew<L>, supervisor: &Supervisor, facts: &Facts) {
     if let Some(limit) = supervisor.watchdog.filter(|limit| *limit < WATCHDOG_MIN) {
         say(&format!(
             "WatchdogSec= of {limit:?} is too short: an idle worker turns once a second. Make it \
@@ -114,7 +113,7 @@ fn warn_of_supervision<L: Send + 'static>(crew: &Crew<L>, supervisor: &Superviso
         .endpoints()
         .iter()
         .any(|endpoint| !endpoint.is_shared());
-    let migrates = number(Path::new("/proc/sys/net/ipv4/tcp_migrate_req"));
+    let migrates = facts.host.sysctl("net.ipv4.tcp_migrate_req");
     if supervisor.notifier.is_connected() && has_queues && migrates == Some(0) {
         say(
             "a restart may reset those who connect meanwhile: use throng.socket, or \

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::memory::Reading;
-use super::plan::KERNEL_CONNECTION_BYTES;
 use crate::metrics::{Board, Counters, Ledger};
 use crate::reactor::House;
 use crate::sys::clock;
+use crate::tuning::goal::SERVER_KERNEL_BYTES;
 
 /// The server's figures.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Stats {
         let uptime_ms = clock::monotonic_ms().saturating_sub(self.started_ms);
         json.number("uptime_ms", Some(uptime_ms));
         json.number("rss_bytes", memory.rss_bytes);
-        let kernel_bytes = self.sockets() as u64 * KERNEL_CONNECTION_BYTES;
+        let kernel_bytes = self.sockets() as u64 * SERVER_KERNEL_BYTES;
         json.number("kernel_bytes", Some(kernel_bytes));
         json.number("available_bytes", memory.available_bytes);
         json.number(

@@ -13,20 +13,53 @@ pub struct Group {
     pub room_bytes: u64,
 }
 
-/// The tightest group from that of process `pid` up to the root: every ancestor's limit holds, too.
+/// A control group with a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryGroup {
+    /// Where it lies, below the root.
+    folder: String,
+    version: &'static Version,
+    /// Its limit.
+    pub limit_bytes: u64,
+}
+
+impl MemoryGroup {
+    /// What it uses, without file pages that could be dropped.
+    #[must_use]
+    pub fn used_bytes(&self, root: &ProcRoot) -> Option<u64> {
+        let file = |name: &str| format!("{}/{name}", self.folder);
+        let used = root.number(&file(self.version.used))?;
+        let stat = root.text(&file("memory.stat")).unwrap_or_default();
+        // Version 1 counts its children under other names.
+        let droppable = ["inactive_file ", "total_inactive_file "].into_iter();
+        let droppable = droppable.filter_map(|label| labelled(&stat, label)).max();
+        Some(used.saturating_sub(droppable.unwrap_or_default()))
+    }
+}
+
+/// The groups of process `pid` that have a limit, from its own up to the root: every ancestor's limit
+/// holds, too.
+#[must_use]
+pub fn groups(root: &ProcRoot, pid: &str) -> Vec<MemoryGroup> {
+    let membership = root.text(&format!("proc/{pid}/cgroup")).unwrap_or_default();
+    let mut groups = Vec::new();
+    for (path, version) in membership.lines().filter_map(parse_membership) {
+        groups.extend(ancestors(path).filter_map(|folder| version.group(root, folder)));
+    }
+    groups
+}
+
+/// The group that leaves the least room.
 #[must_use]
 pub fn tightest(root: &ProcRoot, pid: &str) -> Option<Group> {
-    let membership = root.text(&format!("proc/{pid}/cgroup"))?;
-    let mut groups: Vec<Group> = Vec::new();
-    for line in membership.lines() {
-        let Some((path, version)) = parse_membership(line) else {
-            continue;
-        };
-        for folder in ancestors(path) {
-            groups.extend(version.read(root, folder));
-        }
-    }
-    groups.into_iter().min_by_key(|group| group.room_bytes)
+    let groups = groups(root, pid).into_iter().map(|group| Group {
+        file: format!("/{}/{}", group.folder, group.version.limit),
+        limit_bytes: group.limit_bytes,
+        room_bytes: group
+            .limit_bytes
+            .saturating_sub(group.used_bytes(root).unwrap_or_default()),
+    });
+    groups.min_by_key(|group| group.room_bytes)
 }
 
 /// `0::/path` is version 2, `4:memory:/path` version 1; both may be mounted side by side.
@@ -48,6 +81,7 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The names that a version of control groups gives to its files.
+#[derive(Debug, PartialEq, Eq)]
 struct Version {
     mount: &'static str,
     limit: &'static str,
@@ -55,32 +89,24 @@ struct Version {
 }
 
 impl Version {
-    fn read(&self, root: &ProcRoot, folder: &str) -> Option<Group> {
-        let file = |name: &str| format!("{}{folder}/{name}", self.mount);
+    fn group(&'static self, root: &ProcRoot, folder: &str) -> Option<MemoryGroup> {
+        let folder = format!("{}{folder}", self.mount);
         // Version 2 writes `max`, which is no number; version 1 a number near 2^63.
-        let limit_bytes = root
-            .number(&file(self.limit))
-            .filter(|limit| *limit < UNLIMITED_BYTES)?;
-        let used = root.number(&file(self.used)).unwrap_or_default();
-        let stat = root.text(&file("memory.stat")).unwrap_or_default();
-        let cache = ["inactive_file ", "active_file "]
-            .iter()
-            .filter_map(|label| labelled(&stat, label))
-            .sum();
-        Some(Group {
-            file: format!("/{}", file(self.limit)),
-            limit_bytes,
-            room_bytes: limit_bytes.saturating_sub(used.saturating_sub(cache)),
+        let limit_bytes = root.number(&format!("{folder}/{}", self.limit));
+        Some(MemoryGroup {
+            version: self,
+            limit_bytes: limit_bytes.filter(|limit| *limit < UNLIMITED_BYTES)?,
+            folder,
         })
     }
 }
 
-const V2: Version = Version {
+static V2: Version = Version {
     mount: "sys/fs/cgroup",
     limit: "memory.max",
     used: "memory.current",
 };
-const V1: Version = Version {
+static V1: Version = Version {
     mount: "sys/fs/cgroup/memory",
     limit: "memory.limit_in_bytes",
     used: "memory.usage_in_bytes",
@@ -110,7 +136,7 @@ mod tests {
         ]);
         let group = tightest(&tree.root(), "self").unwrap();
         assert_eq!(group.file, "/sys/fs/cgroup/system.slice/memory.max");
-        assert_eq!((group.limit_bytes, group.room_bytes), (9000, 4500));
+        assert_eq!((group.limit_bytes, group.room_bytes), (9000, 4300));
     }
 
     #[test]

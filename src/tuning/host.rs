@@ -47,11 +47,8 @@ pub struct Host {
     pub hash_slots: Option<u64>,
     /// Memory of the machine.
     pub memory_total_bytes: Option<u64>,
-    /// Memory nobody uses.
-    pub memory_free_bytes: Option<u64>,
-    /// Page cache that can be given up. `MemAvailable` is not read: it counts the inodes and dentries
-    /// of sockets as reclaimable, which they are not while the sockets live.
-    pub memory_cached_bytes: Option<u64>,
+    /// Memory of the machine that connections can take: free, or in a page cache that can go.
+    pub memory_room_bytes: Option<u64>,
     /// The control group with the least room.
     pub group: Option<Group>,
     /// Whether the kernel was told not to charge its own memory to control groups.
@@ -111,10 +108,7 @@ impl Host {
             unprivileged_port_start: root.number("proc/sys/net/ipv4/ip_unprivileged_port_start"),
             hash_slots: parse_hash_slots(&text("proc/sys/net/ipv4/tcp_ehash_entries")),
             memory_total_bytes: bytes("MemTotal:"),
-            memory_free_bytes: bytes("MemFree:"),
-            // What tmpfs holds counts as cached, and cannot go.
-            memory_cached_bytes: bytes("Cached:")
-                .map(|cached| cached.saturating_sub(bytes("Shmem:").unwrap_or_default())),
+            memory_room_bytes: room_bytes(&memory),
             group: cgroup::tightest(root, pid),
             is_kernel_memory_free: text("proc/cmdline").contains("nokmem"),
             swap_used_bytes: swap("SwapTotal:").saturating_sub(swap("SwapFree:")),
@@ -136,7 +130,7 @@ impl Host {
             nofile_soft: Some(1024),
             nofile_hard: Some(SYSTEMD_NOFILE),
             memory_total_bytes: Some(memory_bytes),
-            memory_free_bytes: Some(memory_bytes / 100 * 95),
+            memory_room_bytes: Some(memory_bytes / 100 * 95),
             hash_slots: Some(usual_hash_slots(memory_bytes)),
             conntrack_count: Some(0),
             may_raise_limits: true,
@@ -189,20 +183,11 @@ impl Host {
         self.unprivileged_port_start.unwrap_or_default().max(1024)
     }
 
-    /// Memory of the machine that connections can take: free, or in a page cache that can go.
-    #[must_use]
-    pub fn memory_room_bytes(&self) -> Option<u64> {
-        Some(self.memory_free_bytes? + self.memory_cached_bytes.unwrap_or_default())
-    }
-
-    /// The same, or less if a control group says so.
+    /// Memory that connections can take: the machine's room, or less if a control group says so.
     #[must_use]
     pub fn memory_usable_bytes(&self) -> Option<u64> {
         let group = self.group.as_ref().map(|group| group.room_bytes);
-        [self.memory_room_bytes(), group]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.memory_room_bytes, group].into_iter().flatten().min()
     }
 }
 
@@ -222,6 +207,17 @@ fn read_sysctls(root: &ProcRoot) -> Sysctls {
         }
     }
     (found, sealed)
+}
+
+/// What `/proc/meminfo` leaves for connections: free, or in a page cache that can go. `MemAvailable` is not
+/// read: it counts the inodes and dentries of sockets as reclaimable, which they are not while the
+/// sockets live; at a million that is a gigabyte too much.
+#[must_use]
+pub fn room_bytes(meminfo: &str) -> Option<u64> {
+    let kib = |label: &str| labelled(meminfo, label).unwrap_or_default();
+    // What tmpfs holds counts as cached, and cannot go.
+    let cache = kib("Cached:").saturating_sub(kib("Shmem:"));
+    Some((labelled(meminfo, "MemFree:")? + cache) * 1024)
 }
 
 /// Soft and hard limit from the line `Max open files  1024  524288  files`.

@@ -1,59 +1,36 @@
 //! Machines and groups as folders; gates as numbers.
 
 use super::*;
-use std::fs;
+use crate::tuning::tree::Tree;
 
 const MIB: u64 = 1 << 20;
 
-/// A `/proc` and a `/sys/fs/cgroup` with these files; removed with the value.
-struct Machine(PathBuf);
-
-impl Machine {
-    fn new(name: &str, files: &[(&str, &str)]) -> Self {
-        let root =
-            std::env::temp_dir().join(format!("throng-memory-{}-{name}", std::process::id()));
-        for (file, text) in files {
-            let path = root.join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        Self(root)
-    }
-
-    fn meter(&self) -> Meter {
-        Meter::at(&self.0.join("proc"), &self.0.join("cgroup"))
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn meter_of(files: &[(&str, &str)]) -> (Tree, Meter) {
+    let tree = Tree::new(files);
+    let meter = Meter::at(tree.root());
+    (tree, meter)
 }
 
 #[test]
 fn what_is_there_is_read() {
-    let machine = Machine::new(
-        "read",
-        &[
-            (
-                "proc/meminfo",
-                "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable:  400 kB\n",
-            ),
-            ("proc/self/status", "Name:\tx\nVmRSS:\t   20 kB\n"),
-            ("proc/self/cgroup", "0::/system/throng\n"),
-            ("cgroup/memory.max", "max\n"),
-            ("cgroup/system/memory.max", "5000000\n"),
-            ("cgroup/system/memory.current", "4900000\n"),
-            (
-                "cgroup/system/memory.stat",
-                "anon 1\ninactive_file 900000\n",
-            ),
-            ("cgroup/system/throng/memory.max", "2000000\n"),
-            ("cgroup/system/throng/memory.current", "1500000\n"),
-        ],
-    );
-    let reading = machine.meter().read(10);
+    let (_tree, meter) = meter_of(&[
+        (
+            "proc/meminfo",
+            "MemTotal: 1000 kB\nMemFree: 300 kB\nMemAvailable: 900 kB\nCached: 120 kB\nShmem: 20 kB\n",
+        ),
+        ("proc/self/status", "Name:\tx\nVmRSS:\t   20 kB\n"),
+        ("proc/self/cgroup", "0::/system/throng\n"),
+        ("sys/fs/cgroup/memory.max", "max\n"),
+        ("sys/fs/cgroup/system/memory.max", "5000000\n"),
+        ("sys/fs/cgroup/system/memory.current", "4900000\n"),
+        (
+            "sys/fs/cgroup/system/memory.stat",
+            "anon 1\ninactive_file 900000\n",
+        ),
+        ("sys/fs/cgroup/system/throng/memory.max", "2000000\n"),
+        ("sys/fs/cgroup/system/throng/memory.current", "1500000\n"),
+    ]);
+    let reading = meter.read(10);
     assert_eq!(reading.rss_bytes, Some(20 << 10));
     assert_eq!(reading.available_bytes, Some(400 << 10));
     assert_eq!(reading.kernel_bytes, 39_700);
@@ -70,30 +47,27 @@ fn what_is_there_is_read() {
 
 #[test]
 fn version_1_has_its_own_names() {
-    let machine = Machine::new(
-        "version-1",
-        &[
-            ("proc/self/cgroup", "4:memory:/a\n0::/\n"),
-            ("cgroup/memory/a/memory.limit_in_bytes", "1000\n"),
-            ("cgroup/memory/a/memory.usage_in_bytes", "800\n"),
-            (
-                "cgroup/memory/a/memory.stat",
-                "inactive_file 1\ntotal_inactive_file 300\n",
-            ),
-        ],
-    );
-    let group = machine.meter().read(0).group.unwrap();
+    let (_tree, meter) = meter_of(&[
+        ("proc/self/cgroup", "4:memory:/a\n0::/\n"),
+        ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1000\n"),
+        ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "800\n"),
+        (
+            "sys/fs/cgroup/memory/a/memory.stat",
+            "inactive_file 1\ntotal_inactive_file 300\n",
+        ),
+    ]);
+    let group = meter.read(0).group.unwrap();
     assert_eq!((group.limit_bytes, group.used_bytes), (1000, 500));
 }
 
 #[test]
 fn what_is_hidden_shuts_nobody_out() {
-    let meter = Machine::new("hidden", &[]).meter();
+    let (_tree, meter) = meter_of(&[]);
     let reading = meter.read(0);
     assert_eq!(reading, Reading::default());
     assert_eq!(Gate::new(0).judge(&meter, &reading), None);
-    let machine = Machine::new("own", &[("proc/self/status", "VmRSS: 2048 kB\n")]);
-    let own = machine.meter();
+    let (_tree, meter) = meter_of(&[("proc/self/status", "VmRSS: 2048 kB\n")]);
+    let own = meter;
     let shortage = Gate::new(MIB).judge(&own, &own.read(0));
     assert!(
         matches!(shortage, Some(Shortage::Ours { .. })),
@@ -103,7 +77,7 @@ fn what_is_hidden_shuts_nobody_out() {
 
 fn meter(total_bytes: u64) -> Meter {
     Meter {
-        proc: PathBuf::new(),
+        root: ProcRoot::at(std::path::Path::new("/nonexistent")),
         total_bytes: Some(total_bytes),
         groups: Vec::new(),
     }

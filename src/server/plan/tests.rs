@@ -1,20 +1,26 @@
 //! Machines generous and tight.
 
 use super::*;
+use crate::tuning::Host;
+use crate::tuning::cgroup::Group;
 
 fn generous() -> Facts {
     Facts {
         cores: vec![0, 1],
         are_tables_parted: true,
         descriptors_max: 1 << 20,
-        nr_open: Some(1 << 20),
-        file_max: Some(u64::MAX),
-        somaxconn: Some(4096),
-        epoll_watches_max: Some(5_000_000),
-        conntrack_max: None,
-        memory_available_bytes: Some(24 << 30),
-        memory_limit_bytes: None,
+        host: Host {
+            memory_room_bytes: Some(24 << 30),
+            ..Host::stock(64 << 30)
+        },
     }
+}
+
+/// A generous machine of which this is different.
+fn but(change: impl FnOnce(&mut Host)) -> Facts {
+    let mut facts = generous();
+    change(&mut facts.host);
+    facts
 }
 
 fn asking(connections: u32) -> Config {
@@ -63,8 +69,7 @@ fn too_few_descriptors_name_limit_and_commands() {
     assert_eq!((plan.workers, plan.shards), (2, 254));
     assert_eq!(plan.connections_max, 256 * (20_000 - 32 - 4 * 256 - 2));
     let facts = Facts {
-        memory_available_bytes: None,
-        epoll_watches_max: None,
+        host: Host::default(),
         ..facts
     };
     let (cause, cure) = advice(&asking(10_000_000), &facts);
@@ -113,8 +118,8 @@ fn workers_are_added_for_the_descriptors_they_bring() {
     let auto = Plan::new(&Config::default(), &facts);
     assert_eq!((auto.shards, auto.connections_max), (54, 1_000_000));
     let small = Facts {
-        memory_available_bytes: Some(512 << 20),
-        ..facts
+        descriptors_max: facts.descriptors_max,
+        ..but(|host| host.memory_room_bytes = Some(512 << 20))
     };
     let auto = Plan::new(&Config::default(), &small);
     assert_eq!((auto.shards, auto.connections_max), (6, 132_560));
@@ -195,7 +200,7 @@ fn an_unlimited_machine_does_not_overflow() {
     let auto = |facts: &Facts| Plan::new(&Config::default(), facts).connections_max;
     assert_eq!(auto(&facts), (24 << 30) / CONNECTION_BYTES);
     let hidden = Facts {
-        memory_available_bytes: None,
+        host: Host::default(),
         ..facts
     };
     assert_eq!(auto(&hidden), CONNECTIONS_MAX);
@@ -211,16 +216,12 @@ fn the_kernels_backlog_is_the_one_that_counts() {
     let (cause, cure) = advice(&config, &generous());
     assert!(cause.contains("from 16384 to 4096"), "{cause}");
     assert_eq!(cure, "sysctl -w net.core.somaxconn=16384");
-    let old_kernel = Facts {
-        somaxconn: Some(128),
-        ..generous()
-    };
+    let old_kernel = but(|host| {
+        host.sysctls.insert("net.core.somaxconn", vec![128]);
+    });
     let (_, cure) = advice(&Config::default(), &old_kernel);
     assert_eq!(cure, "sysctl -w net.core.somaxconn=4096");
-    let hidden = Facts {
-        somaxconn: None,
-        ..generous()
-    };
+    let hidden = but(|host| *host = Host::default());
     assert_eq!(
         Plan::new(&config, &hidden).advice,
         [],
@@ -230,10 +231,13 @@ fn the_kernels_backlog_is_the_one_that_counts() {
 
 #[test]
 fn memory_is_planned() {
-    let facts = Facts {
-        memory_limit_bytes: Some(1 << 30),
-        ..generous()
-    };
+    let facts = but(|host| {
+        host.group = Some(Group {
+            file: "/sys/fs/cgroup/box/memory.max".to_owned(),
+            limit_bytes: 2 << 30,
+            room_bytes: 1 << 30,
+        });
+    });
     let (cause, cure) = advice(&asking(1_000_000), &facts);
     assert_eq!(
         cause,
@@ -243,13 +247,17 @@ fn memory_is_planned() {
 }
 
 #[test]
-fn system_wide_limits_are_compared() {
-    let facts = Facts {
-        conntrack_max: Some(262_144),
-        file_max: Some(400_000),
-        epoll_watches_max: Some(100_000),
-        ..generous()
-    };
+fn walls_of_the_machine_are_named_lowest_first() {
+    let facts = but(|host| {
+        host.conntrack_count = Some(1);
+        for (name, limit) in [
+            ("net.netfilter.nf_conntrack_max", 262_144),
+            ("fs.file-max", 400_000),
+            ("fs.epoll.max_user_watches", 100_000),
+        ] {
+            host.sysctls.insert(name, vec![limit]);
+        }
+    });
     let plan = Plan::new(&asking(1_000_000), &facts);
     let cures: Vec<_> = plan
         .advice
@@ -259,11 +267,19 @@ fn system_wide_limits_are_compared() {
     assert_eq!(
         cures,
         [
-            "sysctl -w fs.file-max=1500000",
-            "sysctl -w fs.epoll.max_user_watches=1500000",
-            "sysctl -w net.netfilter.nf_conntrack_max=1500000",
+            "sysctl -w fs.epoll.max_user_watches=1010000",
+            "sysctl -w net.netfilter.nf_conntrack_max=1300000",
+            "sysctl -w fs.file-max=1100000",
         ]
     );
+    assert_eq!(
+        plan.advice[0].cause,
+        "epoll registrations (fs.epoll.max_user_watches) is 100000: it stops 1000000 connections at \
+         100000"
+    );
+    // A tracker that is loaded and tracks nothing is none.
+    let idle = but(|host| host.conntrack_count = Some(0));
+    assert_eq!(Plan::new(&asking(1_000_000), &idle).advice, []);
 }
 
 #[test]

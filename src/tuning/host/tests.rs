@@ -65,7 +65,7 @@ fn files_are_read() {
     assert_eq!(nofile, (Some(1024), Some(u64::MAX)));
     assert!(!host.may_raise_limits, "bit 24 is missing");
     assert_eq!(host.cores, 5);
-    assert_eq!(host.memory_room_bytes(), Some(700 * 1024));
+    assert_eq!(host.memory_room_bytes, Some(700 * 1024));
     assert_eq!(host.memory_usable_bytes(), Some(512_000));
     assert_eq!(host.swap_used_bytes, 1024);
     assert_eq!(host.huge_pages.as_deref(), Some("madvise"));

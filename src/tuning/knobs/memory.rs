@@ -15,11 +15,11 @@ pub(super) const CHAPTER: Chapter = Chapter {
 const KNOBS: &[Knob] = &[
     Knob {
         name: "memory",
-        place: Place::Fact("proc/meminfo", |host| Some(vec![host.memory_room_bytes()?])),
+        place: Place::Fact("proc/meminfo", |host| Some(vec![host.memory_room_bytes?])),
         scope: Scope::Machine,
         applied: Applied::No("it has to be bought"),
         demand: |goal, host| {
-            let (room, all) = (host.memory_room_bytes(), host.memory_total_bytes);
+            let (room, all) = (host.memory_room_bytes, host.memory_total_bytes);
             memory(goal, host, room, all, goal.kernel_bytes_each())
         },
         formula: "4 050 N for one end, 8 276 N for both, and a fiftieth of the machine for the rest",
