@@ -80,10 +80,20 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
+# The ramp is part of the run: its own time, with as much again in reserve, and then the hold.
+seconds() {
+    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
+    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
+}
+PER_S=${RAMP%/s}
+case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
+DURATION=$(($(seconds "$HOLD") + N * 3 / 2 / PER_S + 2))
+
 cat >"$WORK/scenario.toml" <<TOML
 name = "$N connections"
 target = "ws://127.0.0.1:$PORT/echo"
 ramp = "$RAMP"
+duration = "${DURATION}s"
 
 [[cohort]]
 name = "quiet"
@@ -100,18 +110,9 @@ size = "64"
 heartbeat = "25s"
 TOML
 
-# The ramp is part of the run: its own time, with as much again in reserve, and then the hold.
-seconds() {
-    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
-    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
-}
-PER_S=${RAMP%/s}
-case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
-DURATION=$(($(seconds "$HOLD") + N * 3 / 2 / PER_S + 2))
-
 echo "== the run: ${DURATION} s, the ramp included"
 status=0
-"$LOADGEN" run --scenario-file "$WORK/scenario.toml" --duration "${DURATION}s" \
+"$LOADGEN" run --scenario-file "$WORK/scenario.toml" \
     --server-pid "$SERVER" --gauge "http://127.0.0.1:$PORT/stats#connections" \
     --fail-if 'proven_alive<100%' --fail-if 'lost>0' --fail-if 'errors>0' --fail-if 'unsent>0' \
     --report "$REPORT" || status=$?

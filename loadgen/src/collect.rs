@@ -63,6 +63,17 @@ pub struct Totals {
     pub warnings: Vec<String>,
 }
 
+/// Response, service and lateness of the healthy cohorts over a part of a run.
+#[derive(Debug)]
+pub struct Stretch {
+    /// Without the seconds in which the generator was the limit.
+    pub judged: [Histogram<u64>; 3],
+    /// With them.
+    pub all: [Histogram<u64>; 3],
+    /// The generator was the limit most of the time.
+    pub is_limited: bool,
+}
+
 /// Collects a run.
 pub struct Collector {
     setup: Setup,
@@ -70,8 +81,10 @@ pub struct Collector {
     points: Vec<Point>,
     all: Interval,
     judged: Interval,
-    /// As `judged`, since the last mark.
-    marked: Interval,
+    /// As `judged` and as `all`, since the last mark.
+    marked: [Interval; 2],
+    /// Seconds since the last mark: those in which the generator was the limit, and all.
+    marked_s: (u32, u32),
     phases: Vec<Phase>,
 }
 
@@ -103,7 +116,8 @@ impl Collector {
             points: Vec::new(),
             all: Interval::new(tags),
             judged: Interval::new(tags),
-            marked: Interval::new(tags),
+            marked: [Interval::new(tags), Interval::new(tags)],
+            marked_s: (0, 0),
             phases: Vec::new(),
         }
     }
@@ -128,9 +142,12 @@ impl Collector {
             point.traffic.generator_limited = 1;
         }
         self.all.add(interval);
+        self.marked[1].add(interval);
+        self.marked_s.0 += u32::from(point.traffic.generator_limited > 0);
+        self.marked_s.1 += 1;
         if point.traffic.generator_limited == 0 {
             self.judged.add(interval);
-            self.marked.add(interval);
+            self.marked[0].add(interval);
             if let Some(phase) = self.phases.last_mut() {
                 for (sum, more) in phase.healthy.iter_mut().zip(&healthy) {
                     sum.add(more)
@@ -157,14 +174,19 @@ impl Collector {
 
     /// Remembers this moment.
     pub fn mark(&mut self) {
-        self.marked.clear();
+        self.marked.iter_mut().for_each(Interval::clear);
+        self.marked_s = (0, 0);
     }
 
-    /// Response, service and lateness of the healthy cohorts since the last mark, without the seconds in
-    /// which the generator was the limit.
+    /// What was measured since the last mark.
     #[must_use]
-    pub fn since_mark(&self) -> [Histogram<u64>; 3] {
-        self.healthy(&self.marked)
+    pub fn since_mark(&self) -> Stretch {
+        let (limited, all) = self.marked_s;
+        Stretch {
+            judged: self.healthy(&self.marked[0]),
+            all: self.healthy(&self.marked[1]),
+            is_limited: limited * 2 > all,
+        }
     }
 
     /// Ends the run: the summary, written and drawn when there is a bundle.

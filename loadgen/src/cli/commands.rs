@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 
+use super::launch::Found;
 use super::{Command, RunOptions, SearchOptions, Vary, conclusion, launch};
 use crate::diff::Comparison;
 use crate::merge::merge;
@@ -74,7 +75,11 @@ pub fn execute(command: Command) -> anyhow::Result<u8> {
 }
 
 fn search(options: &SearchOptions) -> anyhow::Result<u8> {
-    let (knee, summary) = launch::search(options)?;
+    let Found {
+        knee,
+        generator_limited_from,
+        summary,
+    } = launch::search(options)?;
     let what = match options.vary {
         Vary::Rate => "messages/s",
         Vary::Connections => "connections",
@@ -82,6 +87,7 @@ fn search(options: &SearchOptions) -> anyhow::Result<u8> {
     let text = if options.run.json {
         let knee = serde_json::json!({
             "vary": what, "holds": knee.holds, "fails": knee.fails, "settled": knee.settled,
+            "generator_limited_from": generator_limited_from,
             "curve": knee.curve.iter().map(|(value, trials)| serde_json::json!({
                 "value": value, "passed": trials.passed, "trials": trials.count, "p99_ms": trials.observed_ms,
             })).collect::<Vec<_>>(),
@@ -89,7 +95,7 @@ fn search(options: &SearchOptions) -> anyhow::Result<u8> {
         serde_json::to_string_pretty(&serde_json::json!({ "knee": knee, "summary": summary }))?
             + "\n"
     } else {
-        conclusion::of_search(&knee, what)
+        conclusion::of_search(&knee, what, generator_limited_from)
     };
     print(&text)?;
     Ok(match (knee.holds, knee.settled) {

@@ -172,7 +172,7 @@ fn findings(summary: &Summary) -> Vec<String> {
 
 /// The knee as a curve.
 #[must_use]
-pub(super) fn of_search(knee: &Knee, what: &str) -> String {
+pub(super) fn of_search(knee: &Knee, what: &str, limited_from: Option<u64>) -> String {
     let mut text = format!("{what:>12}  {:>7}  {:>10}\n", "held", "p99 ms");
     let most = knee
         .curve
@@ -209,7 +209,10 @@ pub(super) fn of_search(knee: &Knee, what: &str) -> String {
     } else {
         "NOT settled: the trials ran out, or it was interrupted"
     };
-    text + &format!("{edge} ({belief})\n")
+    let limit = limited_from.map_or_else(String::new, |from| {
+        format!("from {from} {what} on the generator itself was the limit: the server's edge may lie higher\n")
+    });
+    text + &format!("{edge} ({belief})\n") + &limit
 }
 
 fn quantiles_line(quantiles: &Quantiles) -> String {

@@ -17,6 +17,7 @@ use crate::engine::orders::{Command, PhaseOrder};
 use crate::engine::view::View;
 use crate::engine::worker::Crew;
 use crate::environment::Environment;
+use crate::histograms::quantile_ms;
 use crate::plan::Plan;
 use crate::report::bundle::BundleWriter;
 use crate::sample::Sampler;
@@ -32,8 +33,18 @@ pub(super) fn run(options: &RunOptions) -> anyhow::Result<Summary> {
     Ok(start(options)?.perform()?)
 }
 
+/// What a search found.
+pub(super) struct Found {
+    /// The edge.
+    pub(super) knee: Knee,
+    /// The lowest value at which the generator and not the server gave way.
+    pub(super) generator_limited_from: Option<u64>,
+    /// The run as a whole.
+    pub(super) summary: Summary,
+}
+
 /// The highest value that holds. The sockets stay open between the steps.
-pub(super) fn search(options: &SearchOptions) -> anyhow::Result<(Knee, Summary)> {
+pub(super) fn search(options: &SearchOptions) -> anyhow::Result<Found> {
     let (mut run, top) = (options.run.clone(), options.to);
     match options.vary {
         Vary::Rate => set_rate(&mut run.scenario, top as f64)?,
@@ -50,6 +61,7 @@ pub(super) fn search(options: &SearchOptions) -> anyhow::Result<(Knee, Summary)>
     }
     conductor.ramp(RAMP_WITHIN)?;
     let mut search = Search::new(options.from, options.to);
+    let mut limited_from: Option<u64> = None;
     while let Some(value) = search.next_value() {
         match options.vary {
             Vary::Rate => conductor.tell(&rate_order(&run.scenario, share(value))),
@@ -65,13 +77,20 @@ pub(super) fn search(options: &SearchOptions) -> anyhow::Result<(Knee, Summary)>
             break;
         }
         let (passed, p99_ms) = judge(&thresholds, &held);
+        if !passed && held.latency.is_limited {
+            limited_from = Some(limited_from.map_or(value, |from| from.min(value)));
+        }
         search.record(value, passed, p99_ms);
         conductor.note(&format!(
             "{value}: {} (p99 {p99_ms:.2} ms)",
             if passed { "holds" } else { "does not hold" }
         ));
     }
-    Ok((search.knee(), conductor.finish()?))
+    Ok(Found {
+        knee: search.knee(),
+        generator_limited_from: limited_from,
+        summary: conductor.finish()?,
+    })
 }
 
 fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
@@ -319,7 +338,7 @@ fn judge(thresholds: &[Threshold], held: &Held) -> (bool, f64) {
         received_per_s: summary.messages.received as f64 / held.length_s.max(1e-3),
         ..Rates::default()
     };
-    let [response, service, lateness] = &held.latency;
+    let [response, service, lateness] = &held.latency.judged;
     let evidence = Evidence {
         summary: &summary,
         latency: [response, service, lateness],
@@ -327,7 +346,8 @@ fn judge(thresholds: &[Threshold], held: &Held) -> (bool, f64) {
     let passed = thresholds
         .iter()
         .all(|threshold| threshold.judge(&evidence).passed);
-    let p99_ms = crate::histograms::quantile_ms(response, 0.99).unwrap_or(f64::INFINITY);
+    // For the curve, also what nobody judges.
+    let p99_ms = quantile_ms(&held.latency.all[0], 0.99).unwrap_or_default();
     (passed && summary.messages.unsent == 0, p99_ms)
 }
 

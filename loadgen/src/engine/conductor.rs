@@ -21,7 +21,7 @@ use super::gauge::Gauge;
 use super::orders::{Command, PhaseOrder};
 use super::view::View;
 use super::worker::Crew;
-use crate::collect::{Collector, Totals};
+use crate::collect::{Collector, Stretch, Totals};
 use crate::failures::FailureCounts;
 use crate::histograms::{Interval, quantiles_ms};
 use crate::sample::Sampler;
@@ -436,8 +436,8 @@ pub struct Held {
     pub wanted: u64,
     /// How long it was.
     pub length_s: f64,
-    /// Response, service and lateness of the healthy cohorts, without the seconds in which the generator was the limit.
-    pub latency: [Histogram<u64>; 3],
+    /// The latencies.
+    pub latency: Stretch,
     /// A signal cut it short.
     pub is_interrupted: bool,
 }
