@@ -31,6 +31,7 @@ mod dial;
 mod endpoint;
 pub mod fdtable;
 pub mod klog;
+pub mod ktls;
 mod listener;
 mod pages;
 pub mod passing;

@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use zeroize::Zeroize;
 
 use super::suite::{Crypter, IV_LEN, SECRET_LEN_MAX, Suite};
-use crate::sys::Pages;
+use crate::sys::{Pages, ktls};
 
 /// One direction of a connection, as the handshake left it.
 pub struct Half<'a> {
@@ -181,6 +181,20 @@ impl Lane<'_> {
         self.secret.copy_from_slice(half.secret);
         suite.derive_traffic_keys(self.secret, self.key, self.iv);
         *self.word = Word(half.sequence as u32);
+    }
+
+    /// For the kernel, if it is to go on with this direction.
+    pub(super) fn exported(&self, suite: Suite) -> ktls::Keys<'_> {
+        ktls::Keys {
+            cipher: match suite {
+                Suite::Aes128Gcm => ktls::Cipher::Aes128Gcm,
+                Suite::Aes256Gcm => ktls::Cipher::Aes256Gcm,
+                Suite::Chacha20Poly1305 => ktls::Cipher::Chacha20Poly1305,
+            },
+            key: self.key,
+            iv: self.iv,
+            sequence: self.word.sequence().into(),
+        }
     }
 
     pub(super) fn crypter(&self, suite: Suite) -> Crypter {

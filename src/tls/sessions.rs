@@ -24,6 +24,7 @@ use super::engine::{
 use super::keys::{KeyId, KeyStore, Role};
 use super::record::{ALERT_RECORD_LEN, BudgetSpent, End, OVERHEAD, Sealed, Tail, TailBudget};
 use super::{Fault, Suite};
+use crate::sys::ktls;
 
 /// Which session a connection has: 4 bytes, and `Option` of it is 4 bytes, too. Whoever holds it calls
 /// [`Sessions::remove`] in the end.
@@ -263,7 +264,8 @@ impl Sessions {
                 sink.hear(ticket);
             }
         });
-        if has_ticket {
+        // A ticket comes first, if one comes: nobody waits for it for ever.
+        if sink.is_some() && (has_ticket || !opened.plaintext.is_empty()) {
             self.sinks.remove(&id);
         }
         let ending = match (opened.end, self.keep(id, &buffer[opened.rest])) {
@@ -430,6 +432,27 @@ impl Sessions {
             Kind::Keys(key) => Some((&mut self.keys, key)),
             Kind::Link(_) => None,
         }
+    }
+
+    /// Lends the keys of both directions (read, write) to `install`, which hands them to the kernel:
+    /// [`ktls::install`]. `None`, without asking it, if the session cannot be handed over: rustls
+    /// keeps it, a record has begun to arrive, or something was promised to the peer.
+    pub fn export<T>(
+        &mut self,
+        id: SessionId,
+        install: impl FnOnce(&ktls::Keys<'_>, &ktls::Keys<'_>) -> T,
+    ) -> Option<T> {
+        let Kind::Keys(key) = id.kind() else {
+            return None;
+        };
+        if self.pending_len(id) > 0 {
+            return None;
+        }
+        let keys = self.keys.exported(key)?;
+        Some(install(
+            &keys.read.exported(keys.suite),
+            &keys.write.exported(keys.suite),
+        ))
     }
 
     /// The suite, if the compact record layer has the connection.

@@ -21,4 +21,5 @@ mod stats;
 mod systemd;
 mod tidy;
 mod tls;
+mod tls_costs;
 mod violations;

@@ -146,7 +146,10 @@ impl Link {
             held.extend_from_slice(input);
             let result = self.run(&mut held, &mut used, out, plain);
             held.drain(..used);
-            held.shrink_to_fit();
+            // Not at every byte: a hello that dribbles in would be copied as often as it has bytes.
+            if held.capacity() > 2 * held.len() + HELD_SPARE_BYTES {
+                held.shrink_to_fit();
+            }
             self.held = held;
             result
         };
@@ -308,6 +311,8 @@ impl Link {
     }
 }
 
+/// Bytes allocated beyond what is held back, at most: a small hello is not worth a copy.
+const HELD_SPARE_BYTES: usize = 2 << 10;
 /// Bytes held back of somebody who only has a hello to send, or records: one record.
 const HELLO_BYTES_MAX: usize = 20 << 10;
 /// Bytes held back of somebody who sends certificates: the longest message rustls accepts (64 KiB),

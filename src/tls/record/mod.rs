@@ -15,7 +15,9 @@
 
 use std::ops::Range;
 
-use super::keys::{HEARD_CLOSE, KeyId, KeyStore, OWES_REQUEST, SAID_CLOSE};
+use super::keys::{
+    BROKEN, HEARD_CLOSE, KeyId, KeyStore, Keys, OWES_ANSWER, OWES_REQUEST, SAID_CLOSE,
+};
 use super::suite::TAG_LEN;
 
 mod open;
@@ -56,6 +58,14 @@ impl KeyStore {
     /// record is: 0 if one is out already, or if `out` has less than [`ALERT_RECORD_LEN`] bytes.
     pub fn alert(&mut self, id: KeyId, description: u8, out: &mut [u8]) -> usize {
         seal::seal_alert(&mut self.keys(id), description, out)
+    }
+
+    /// The keys, if the kernel could go on from here: nothing is owed to the peer, nothing is over.
+    pub(super) fn exported(&mut self, id: KeyId) -> Option<Keys<'_>> {
+        let keys = self.keys(id);
+        let is_over = keys.read.word.has(HEARD_CLOSE | BROKEN);
+        let is_owing = keys.write.word.has(OWES_ANSWER | OWES_REQUEST | SAID_CLOSE);
+        (!is_over && !is_owing).then_some(keys)
     }
 
     /// Changes the keys of both directions with the next [`KeyStore::seal`].

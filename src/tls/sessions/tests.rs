@@ -575,6 +575,41 @@ const DISAGREEMENTS: [(&[u8], Option<u8>, bool); 6] = [
 ];
 
 #[test]
+fn keys_are_lent_to_the_kernel_only_between_records() {
+    let mut pipe = Pipe::new(&server(compact()), &client(compact()));
+    pipe.carry();
+    assert!(pipe.client.say(&[b"one"]));
+    pipe.carry();
+    let id = pipe.server.id.unwrap();
+    let lent = pipe.server.sessions.export(id, |read, write| {
+        assert_eq!(read.cipher, ktls::Cipher::Aes128Gcm);
+        assert_eq!((read.key.len(), read.sequence, write.sequence), (16, 1, 0));
+        (read.key.to_vec(), write.key.to_vec())
+    });
+    let ours = lent.unwrap();
+    let theirs = pipe
+        .client
+        .sessions
+        .export(pipe.client.id.unwrap(), |read, write| {
+            (write.key.to_vec(), read.key.to_vec())
+        });
+    assert_eq!(theirs, Some(ours));
+    pipe.server.sessions.refresh(id);
+    assert!(pipe.server.sessions.export(id, |_, _| ()).is_none());
+    assert!(pipe.server.say(&[b""]));
+    pipe.carry();
+    assert!(pipe.server.sessions.export(id, |_, _| ()).is_some());
+    assert!(pipe.client.say(&[b"two"]));
+    pipe.server.receive(&pipe.client.out[..9]);
+    assert!(pipe.server.sessions.export(id, |_, _| ()).is_none());
+
+    let mut kept = Pipe::new(&server(choices(Mode::Rustls, false)), &client(compact()));
+    kept.carry();
+    let id = kept.server.id.unwrap();
+    assert!(kept.server.sessions.export(id, |_, _| ()).is_none());
+}
+
+#[test]
 fn options_that_cannot_be_are_refused() {
     let none = ServerOptions::default();
     assert_eq!(
