@@ -9,7 +9,7 @@ use std::io;
 
 use hdrhistogram::Histogram;
 
-use crate::histograms::{Interval, Series, new_histogram, quantile_ms, quantiles_ms};
+use crate::histograms::{Interval, LATE_NS, Series, new_histogram, quantile_ms, quantiles_ms};
 use crate::ledger;
 use crate::report::bundle::BundleWriter;
 use crate::series::Point;
@@ -138,7 +138,7 @@ impl Collector {
         point.traffic.response_p99_ms = ms(Series::Response, 0.99);
         point.traffic.response_max_ms = ms(Series::Response, 1.0);
         point.traffic.lateness_p99_ms = ms(Series::Lateness, 0.99);
-        if self.was_limited(&point, length_s) {
+        if self.was_limited(&point, length_s, interval) {
             point.traffic.generator_limited = 1;
         }
         self.all.add(interval);
@@ -216,7 +216,7 @@ impl Collector {
         sum
     }
 
-    fn was_limited(&self, point: &Point, length_s: f64) -> bool {
+    fn was_limited(&self, point: &Point, length_s: f64, interval: &Interval) -> bool {
         let cpu_ms =
             |point: &Point| point.system.generator.user_ms + point.system.generator.system_ms;
         let available_ms = self.setup.threads as f64 * length_s * 1000.0;
@@ -224,8 +224,22 @@ impl Collector {
             .points
             .last()
             .map_or(0, |last| cpu_ms(point).saturating_sub(cpu_ms(last)));
-        point.traffic.lateness_p99_ms >= LATENESS_LIMIT_MS
+        point.traffic.lateness_p99_ms * 1e6 >= LATE_NS as f64
+            || self.answers_are_late(interval)
             || (available_ms > 0.0 && busy_ms as f64 >= available_ms * BUSY_LIMIT)
+    }
+
+    /// Whether one answer in a hundred belongs to a message that was sent late. The end of a pause is often
+    /// the end of an interval: the lateness is then in one, the answers are in the next.
+    fn answers_are_late(&self, interval: &Interval) -> bool {
+        let tags = self.setup.tags.iter().enumerate();
+        let healthy = tags.filter(|(_, (_, misbehaves))| !misbehaves);
+        let (mut late, mut all) = (0, 0);
+        for (tag, _) in healthy {
+            late += interval.late_answers(tag);
+            all += interval.histogram(tag, Series::Response).len();
+        }
+        late > 0 && late * 100 >= all
     }
 
     fn conclude(&self, totals: &Totals) -> Summary {
@@ -333,11 +347,14 @@ impl Collector {
         }
     }
 
+    /// Seconds in which the generator was the limit; a report of the ramp covers less than one.
     fn limited_s(&self) -> u64 {
-        self.points
-            .iter()
-            .filter(|point| point.traffic.generator_limited > 0)
-            .count() as u64
+        let before_s = [0.0].into_iter();
+        let before_s = before_s.chain(self.points.iter().map(|point| point.at_s));
+        let limited = self.points.iter().zip(before_s);
+        let limited = limited.filter(|(point, _)| point.traffic.generator_limited > 0);
+        let limited_s: f64 = limited.map(|(point, before_s)| point.at_s - before_s).sum();
+        limited_s.ceil() as u64
     }
 
     fn cohorts(&self, totals: &Totals) -> BTreeMap<String, Cohort> {
@@ -372,7 +389,7 @@ impl Collector {
             .collect();
         let imbalances = summary.imbalances();
         let limited_s = self.limited_s();
-        let all_limited = limited_s > 0 && limited_s * 2 > self.points.len() as u64;
+        let all_limited = limited_s > 0 && limited_s as f64 * 2.0 > summary.duration_s;
         let outcome = if !imbalances.is_empty() || all_limited {
             Outcome::Invalid
         } else if thresholds.iter().all(|judged| judged.passed) {
@@ -382,7 +399,10 @@ impl Collector {
         };
         let mut warnings = imbalances;
         if limited_s > 0 {
-            warnings.push(format!("in {limited_s} of {} s the generator itself was the limit; they are left out of the thresholds", self.points.len()));
+            warnings.push(format!(
+                "in {limited_s} of {:.0} s the generator itself was the limit; they are left out of the thresholds",
+                summary.duration_s
+            ));
         }
         warnings.extend(self.disagreement_with_kernel());
         warnings.extend(self.disagreement_with_server());
@@ -457,9 +477,6 @@ pub fn latency_of(histograms: &[Histogram<u64>; 3]) -> Latency {
     }
 }
 
-/// A generator that sends one message in a hundred 10 ms late adds that to what it measures; below it, the
-/// two latencies side by side are enough.
-const LATENESS_LIMIT_MS: f64 = 10.0;
 /// Beyond this share of its threads' time, a generator waits for itself.
 const BUSY_LIMIT: f64 = 0.95;
 

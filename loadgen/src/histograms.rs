@@ -26,6 +26,8 @@ pub enum Series {
 #[derive(Debug, Clone)]
 pub struct Interval {
     tags: Vec<[Histogram<u64>; 3]>,
+    /// By tag: answers to messages that were sent late.
+    late_answers: Vec<u64>,
 }
 
 /// A thread's recorder: a short list of what was measured, and histograms once the list is full.
@@ -45,6 +47,8 @@ pub struct Recorded {
     list: Vec<u64>,
     /// What did not fit into the list.
     histograms: Option<Box<Interval>>,
+    /// By tag, once there are any: see [`Interval::late_answers`].
+    late_answers: Vec<u64>,
 }
 
 /// One interval of one series, by the buckets that occur: a few hundred numbers instead of 23 000.
@@ -80,7 +84,17 @@ impl Interval {
         let tags = (0..tag_count)
             .map(|_| [new_histogram(), new_histogram(), new_histogram()])
             .collect();
-        Self { tags }
+        Self {
+            tags,
+            late_answers: vec![0; tag_count],
+        }
+    }
+
+    /// Answers to messages that had been sent [`LATE_NS`] late or more. They may come an interval after the
+    /// lateness was recorded, and belong to the generator all the same.
+    #[must_use]
+    pub fn late_answers(&self, tag: usize) -> u64 {
+        self.late_answers[tag]
     }
 
     /// One histogram.
@@ -96,6 +110,9 @@ impl Interval {
 
     /// Adds another interval with the same tags: exact, histograms have no rounding of their own.
     pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.late_answers.iter_mut().zip(&other.late_answers) {
+            *mine += theirs;
+        }
         for (mine, theirs) in self.tags.iter_mut().zip(&other.tags) {
             for (mine, theirs) in mine.iter_mut().zip(theirs) {
                 mine.add(theirs)
@@ -107,6 +124,7 @@ impl Interval {
     /// Empties it for reuse, without giving memory back.
     pub fn clear(&mut self) {
         self.tags.iter_mut().flatten().for_each(Histogram::reset);
+        self.late_answers.fill(0);
     }
 
     /// How many tags.
@@ -132,6 +150,11 @@ impl Recorder {
         self.record(tag, Series::Response, response_ns);
         let service_ns = received_ns.saturating_sub(sent_ns);
         self.record(tag, Series::Service, service_ns);
+        if sent_ns.saturating_sub(intended_ns) >= LATE_NS {
+            let late_answers = &mut self.current.late_answers;
+            late_answers.resize(self.tag_count, 0);
+            late_answers[tag] += 1;
+        }
     }
 
     /// Counts how late a message was sent.
@@ -147,7 +170,9 @@ impl Recorder {
     }
 
     fn record(&mut self, tag: usize, series: Series, nanos: u64) {
-        let Recorded { list, histograms } = &mut self.current;
+        let Recorded {
+            list, histograms, ..
+        } = &mut self.current;
         if list.len() < LIST_MAX {
             let key = (tag * Series::ALL.len() + series as usize) as u64;
             list.push(key << NANOS_BITS | nanos.min(NANOS_MAX));
@@ -170,8 +195,15 @@ impl Recorded {
         if let Some(histograms) = &self.histograms {
             interval.add(histograms);
         }
+        for (mine, late) in interval.late_answers.iter_mut().zip(&self.late_answers) {
+            *mine += late;
+        }
     }
 }
+
+/// A message sent this late says more about the generator than about the server. Below it, the two latencies
+/// side by side are enough.
+pub const LATE_NS: u64 = 10_000_000;
 
 impl SparseInterval {
     /// Keeps what a histogram holds.

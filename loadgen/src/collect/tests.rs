@@ -1,4 +1,5 @@
 use super::*;
+use crate::histograms::Recorder;
 
 fn setup(thresholds: &[&str]) -> Setup {
     Setup {
@@ -66,6 +67,53 @@ fn the_generators_own_seconds_are_reported_and_not_judged() {
     assert_eq!(summary.verdict.outcome, Outcome::Pass, "not judged");
     assert_eq!(summary.generator.limited_s, 1);
     assert!(summary.verdict.warnings[0].contains("1 of 4 s"));
+}
+
+/// A pause that ends with an interval: what was sent late is answered in the next.
+#[test]
+fn late_messages_are_not_judged_when_their_answers_come_an_interval_later() {
+    const MS: u64 = 1_000_000;
+    let mut collector = Collector::new(setup(&["max>100ms"]), None);
+    let mut recorder = Recorder::new(2);
+    for second in 1..=3u64 {
+        for n in 0..100 {
+            let is_late = second == 2 && n == 0;
+            let late_ns = if is_late { 500 * MS } else { 0 };
+            recorder.answered(0, 0, late_ns, late_ns + MS);
+            // A beast may be as late as it likes.
+            recorder.answered(1, 0, 500 * MS, 501 * MS);
+        }
+        let mut interval = Interval::new(2);
+        recorder.take().add_to(&mut interval);
+        let point = Point {
+            at_s: second as f64,
+            ..Point::default()
+        };
+        let point = collector.second(point, 1.0, &interval).unwrap();
+        assert_eq!(point.traffic.generator_limited, u64::from(second == 2));
+    }
+    let summary = collector.finish(&totals()).unwrap();
+    assert_eq!(summary.verdict.outcome, Outcome::Pass);
+}
+
+/// The ramp is reported four times a second, and a second is still a second.
+#[test]
+fn limited_seconds_are_seconds_and_not_reports() {
+    let mut collector = Collector::new(setup(&[]), None);
+    for quarter in 1..=8u64 {
+        let mut interval = Interval::new(2);
+        if quarter <= 3 {
+            interval.record(0, Series::Lateness, 50_000_000);
+        }
+        let point = Point {
+            at_s: quarter as f64 / 4.0,
+            ..Point::default()
+        };
+        collector.second(point, 0.25, &interval).unwrap();
+    }
+    let summary = collector.finish(&totals()).unwrap();
+    assert_eq!(summary.generator.limited_s, 1);
+    assert_eq!(summary.verdict.outcome, Outcome::Pass, "one second of two");
 }
 
 #[test]

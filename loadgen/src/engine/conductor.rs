@@ -411,15 +411,13 @@ impl Conductor {
     fn rest(&mut self, length: Duration) {
         let until = self.elapsed() + length;
         while let Some(left) = until.checked_sub(self.elapsed()) {
-            match signals::wait(left) {
-                Some(signals::Signal::Interrupt | signals::Signal::Terminate) => {
-                    self.interrupts += 1;
-                    self.view
-                        .note("ending; once more to end without waiting for answers");
-                    return;
-                }
-                Some(_) => {}
-                None => return,
+            let signal = signals::wait(left);
+            // Without one, the wait is over, or ended early (stopped and continued): the clock decides.
+            if let Some(signals::Signal::Interrupt | signals::Signal::Terminate) = signal {
+                self.interrupts += 1;
+                self.view
+                    .note("ending; once more to end without waiting for answers");
+                return;
             }
         }
     }
