@@ -53,7 +53,7 @@ impl Asked<'_> {
         }
     }
 
-    /// One of our messages, intact, and not the one expected.
+    /// One of our messages, intact as far as it goes, and not the one expected.
     fn unexpected(&mut self, seq: u32, length: usize) -> Finding {
         let first = self.flights.first(self.order);
         match first.map(|first| seq.wrapping_sub(first.seq).cast_signed()) {
@@ -120,7 +120,7 @@ impl Asked<'_> {
     }
 
     /// Not what we sent: the message it should have answered is lost.
-    fn wrong(&mut self) -> Finding {
+    pub fn wrong(&mut self) -> Finding {
         let lost = self.flights.pop(self.order);
         if let Some(flight) = lost {
             // Its number must not look skipped when the next one is answered.

@@ -14,6 +14,7 @@ use super::connection::{Flags, Phase};
 use super::fleet::Fleet;
 use super::net::Net;
 use super::parting::End;
+use super::sending::opcode;
 use crate::failures::Failure;
 use crate::random::mix;
 use crate::scenario::{Beast, Kind};
@@ -306,14 +307,18 @@ impl<N: Net> Fleet<N> {
             }
             return Ok(Heard::Nothing);
         }
-        let finding = Asked {
+        let mut asked = Asked {
             flights: &mut self.flights,
             order: &mut connection.order,
             seen: &mut connection.seen,
             number: connection.number,
             has_late: connection.flags.has(Flags::HAS_LATE),
-        }
-        .take(&troop.payloads, message.payload());
+        };
+        let finding = if Opcode::from(message.kind()) == opcode(troop) {
+            asked.take(&troop.payloads, message.payload())
+        } else {
+            asked.wrong()
+        };
         if let Some(error) = finding.error {
             let count = if error == Failure::Gap {
                 finding.skipped

@@ -282,7 +282,8 @@ impl<N: Net> Fleet<N> {
     }
 }
 
-fn opcode(troop: &Troop) -> Opcode {
+/// What a cohort's messages are, and their answers.
+pub(super) fn opcode(troop: &Troop) -> Opcode {
     if troop.cohort.messages.text {
         Opcode::Text
     } else {
