@@ -4,7 +4,8 @@
 #   tests/run.sh            all stages
 #   tests/run.sh clippy     only the stages named (tools, fetch, fmt, clippy, test, docs, deny)
 #
-# Needs Cargo (from rustup) and a C linker. As root on Debian it installs a missing linker and systemd-analyze; with
+# Needs Cargo (from rustup) and a C linker. As root on Debian it installs a missing linker,
+# systemd-analyze, and what the load generator is tested with: Node, Python's venv, Chromium. With
 # CI=true also a missing cargo-deny, which takes minutes. Without a network it works with what is
 # there. It stops at the first stage that fails.
 set -uo pipefail
@@ -37,6 +38,18 @@ stage_tools() {
     fi
     cargo --version
     cargo clippy --version
+    other_programs
+}
+
+# What the load generator is driven against and read with. Its tests say what they skip.
+other_programs() {
+    local missing=()
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
+    [[ ${#missing[@]} -eq 0 ]] && return
+    install_packages "${missing[@]}" || explain "tests will be skipped for want of ${missing[*]}"
 }
 
 # Afterwards nothing needs the network. Without one, the crates of an earlier run will do.
@@ -49,6 +62,11 @@ stage_fetch() {
         }
     fi
     export CARGO_NET_OFFLINE=true
+    local tool
+    for tool in node python; do
+        loadgen/tests/tools.sh "$tool" "$(realpath -m "${CARGO_TARGET_DIR:-target}")/tmp" ||
+            explain "no $tool to test the load generator with; those tests will be skipped"
+    done
 }
 
 stage_fmt() { cargo fmt --all --check || { explain "run 'cargo fmt --all'"; return 1; }; }

@@ -313,7 +313,7 @@ fn commented_out_code(source: &Source) -> Vec<(usize, String)> {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = Vec::new();
-    for folder in ["src", "loadgen/src", "tests", "examples", "benches", "fuzz"] {
+    for folder in ["src", "loadgen", "tests", "examples", "benches", "fuzz"] {
         collect(root, &root.join(folder), &mut sources);
     }
     sources

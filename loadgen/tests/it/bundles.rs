@@ -1,8 +1,7 @@
 //! Whole bundles of invented runs: written, read, drawn, compared, merged.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use loadgen::diff::Comparison;
 use loadgen::histograms::Series;
@@ -13,26 +12,7 @@ use loadgen::summary::{Outcome, Summary};
 use loadgen::synthetic::{Invention, write};
 use loadgen::thresholds::Threshold;
 
-/// A directory that is gone when the test is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("loadgen-test-{}-{name}", std::process::id()));
-        fs::remove_dir_all(&dir).ok();
-        Self(dir)
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
-}
+use crate::harness::Scratch;
 
 /// Twenty quiet seconds.
 fn short(seed: u64, added_ms: f64) -> Invention {
@@ -186,56 +166,4 @@ fn merging_adds_histograms_and_books() {
         merge(&dirs, &scratch.at("both")),
         Err(MergeError::Io(_))
     ));
-}
-
-/// The reader from PyPI must see what we wrote: counts and percentiles, second by second. Skipped where the
-/// package is not installed.
-#[test]
-fn another_reader_agrees_about_the_logs() {
-    const READER: &str = "
-import sys
-from hdrh.log import HistogramLogReader
-from hdrh.histogram import HdrHistogram
-total = HdrHistogram(1000, 3600000000000, 3)
-reader = HistogramLogReader(sys.argv[1], total)
-intervals = 0
-while True:
-    histogram = reader.get_next_interval_histogram()
-    if histogram is None: break
-    total.add(histogram); intervals += 1
-print(intervals, total.get_total_count(), total.get_value_at_percentile(50), total.get_value_at_percentile(90))
-";
-    let probe = Command::new("python3").args(["-c", "import hdrh"]).output();
-    if !probe.is_ok_and(|probe| probe.status.success()) {
-        eprintln!("skipped: no python3 with hdrhistogram here");
-        return;
-    }
-    let scratch = Scratch::new("python");
-    let bundle = bundle(&scratch.at("a"), &short(1, 0.0));
-    let log = scratch.at("a").join("echo.response.hlog");
-    let output = Command::new("python3")
-        .args(["-c", READER])
-        .arg(&log)
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let numbers: Vec<f64> = text
-        .split_whitespace()
-        .map(|word| word.parse().unwrap())
-        .collect();
-    assert_eq!(
-        numbers.len(),
-        4,
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let ours = bundle.total(Series::Response);
-    assert_eq!((numbers[0] as usize, numbers[1] as u64), (20, ours.len()));
-    for (theirs, quantile) in [(numbers[2], 0.5), (numbers[3], 0.90)] {
-        let ours = ours.value_at_quantile(quantile) as f64;
-        assert!(
-            (theirs - ours).abs() <= ours * 0.002,
-            "{quantile}: {theirs} against {ours}"
-        );
-    }
 }

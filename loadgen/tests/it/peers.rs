@@ -1,0 +1,121 @@
+//! Does it drive others, too? Servers that people use, as they come from their registries.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use crate::harness::{Generator, PATIENCE, Scratch, node_modules, python};
+
+const WS: &str = "
+const { WebSocketServer } = require('ws');
+const options = { host: '127.0.0.1', port: 0, perMessageDeflate: true };
+const server = new WebSocketServer(options, () => console.log(server.address().port));
+server.on('connection', (socket) => {
+  socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
+});
+";
+
+const WEBSOCKETS: &str = "
+import asyncio
+from websockets.asyncio.server import serve
+
+async def echo(socket):
+    async for message in socket:
+        await socket.send(message)
+
+async def main():
+    async with serve(echo, '127.0.0.1', 0) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+asyncio.run(main())
+";
+
+/// A server of another language; dropped, it is killed.
+struct Peer {
+    child: Child,
+    port: u16,
+    _script: Scratch,
+}
+
+impl Peer {
+    /// Starts a script that prints its port.
+    fn start(
+        program: &std::path::Path,
+        name: &str,
+        script: &str,
+        envs: &[(&str, &std::path::Path)],
+    ) -> Self {
+        let scratch = Scratch::new(name);
+        let mut child = Command::new(program)
+            .arg(scratch.file(name, script))
+            .envs(envs.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, line) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).ok();
+            sender.send(line).ok();
+        });
+        let line = line.recv_timeout(PATIENCE).expect("the peer says its port");
+        let port = line.trim().parse();
+        Self {
+            child,
+            port: port.unwrap_or_else(|_| panic!("{name} printed {line:?}")),
+            _script: scratch,
+        }
+    }
+
+    /// Echoes over a few hundred connections: everything comes back, everybody is alive.
+    fn echoes(&self, words: &str) {
+        let url = format!("ws://127.0.0.1:{}/", self.port);
+        let words = format!("--connections 300 --rate 600/s --size 16-2k --duration 2s {words}");
+        let ended = Generator::run(&url, &words).end();
+        ended.assert_code(0);
+        ended.assert_balanced();
+        let count = |at: &str| ended.count(at);
+        assert!(count("/messages/sent") > 500, "{words}: {}", ended.story());
+        assert_eq!(
+            count("/messages/received"),
+            count("/messages/sent"),
+            "{words}"
+        );
+        for state in ["connected", "upgraded", "proven_alive"] {
+            assert_eq!(
+                count(&format!("/connections/{state}")),
+                300,
+                "{state}, {words}"
+            );
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn drives_ws_of_npm() {
+    let Some(modules) = node_modules() else {
+        return;
+    };
+    let peer = Peer::start("node".as_ref(), "echo.cjs", WS, &[("NODE_PATH", modules)]);
+    peer.echoes("--payload text");
+    peer.echoes("--payload binary --deflate");
+}
+
+#[test]
+fn drives_websockets_of_python() {
+    let Some(python) = python() else { return };
+    let peer = Peer::start(python, "echo.py", WEBSOCKETS, &[]);
+    peer.echoes("--payload binary");
+    peer.echoes("--payload text --deflate");
+}

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs the programs that the black-box tests drive and read with, into a directory of its own.
+#
+#   loadgen/tests/tools.sh node DIR      npm `ws`, in DIR/node/node_modules
+#   loadgen/tests/tools.sh python DIR    `websockets` and `hdrhistogram` from PyPI, in DIR/python
+#
+# Does nothing where all is there. The last line on stderr says what is in the way.
+set -eu
+what=$1 dir=$2/$1
+
+need() {
+    command -v "$1" >/dev/null || { echo "$1 is missing (Debian: apt-get install $2)" >&2; exit 1; }
+}
+
+has_python() { "$dir/bin/python" -c 'import hdrh.log, websockets.sync.server' 2>/dev/null; }
+
+case $what in
+node)
+    need node nodejs
+    [ ! -f "$dir/node_modules/ws/package.json" ] || exit 0
+    need npm npm
+    mkdir -p "$dir"
+    npm install --prefix "$dir" --no-audit --no-fund --no-progress --loglevel=error ws@8 >&2
+    ;;
+python)
+    has_python && exit 0
+    need python3 python3-venv
+    python3 -m venv --clear "$dir" >&2
+    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check websockets hdrhistogram >&2
+    has_python
+    ;;
+*)
+    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
