@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     pub seen: &'a mut Sequence,
     /// Number of the connection.
     pub number: u32,
+    /// Number of the next message it will send.
+    pub next_seq: u32,
     /// Whether answers were given up for being late.
     pub has_late: bool,
 }
@@ -55,25 +57,27 @@ impl Asked<'_> {
 
     /// One of our messages, intact as far as it goes, and not the one expected.
     fn unexpected(&mut self, seq: u32, length: usize) -> Finding {
-        let first = self.flights.first(self.order);
-        match first.map(|first| seq.wrapping_sub(first.seq).cast_signed()) {
-            Some(1..) => return self.ahead(seq, length),
+        if seq.wrapping_sub(self.next_seq).cast_signed() >= 0 {
+            // Ahead of everything we ever sent: somebody made it up, and no message of ours is meant.
+            return Finding::error(Failure::WrongEcho);
+        }
+        match seq.wrapping_sub(self.oldest()).cast_signed() {
+            1.. => self.ahead(seq, length),
             // The one expected, at another length.
-            Some(0) => return self.wrong(),
-            _ => {}
+            0 => self.wrong(),
+            _ => Finding::error(match self.seen.take(seq) {
+                Arrival::Duplicate | Arrival::TooOld => Failure::Duplicate,
+                // Not seen, and no longer under way.
+                Arrival::Late | Arrival::New { .. } if self.has_late => Failure::LateAnswer,
+                Arrival::Late | Arrival::New { .. } => Failure::OutOfOrder,
+            }),
         }
-        let error = match self.seen.take(seq) {
-            Arrival::Late if self.has_late => Failure::LateAnswer,
-            Arrival::Late => Failure::OutOfOrder,
-            Arrival::Duplicate | Arrival::TooOld => Failure::Duplicate,
-            // Ahead of everything we ever sent: somebody made it up.
-            Arrival::New { .. } => Failure::WrongEcho,
-        };
-        Finding {
-            answered: None,
-            skipped: 0,
-            error: Some(error),
-        }
+    }
+
+    /// The number that is expected next.
+    fn oldest(&self) -> u32 {
+        let first = self.flights.first(self.order);
+        first.map_or(self.next_seq, |first| first.seq)
     }
 
     /// Messages before this one were skipped; their answers would now be out of order.
@@ -102,19 +106,16 @@ impl Asked<'_> {
         }
     }
 
-    /// Too short for a stamp, or damaged. The one before is remembered well enough to know a duplicate.
+    /// Too short for a stamp, or damaged. Those before are remembered well enough to know a duplicate, or one
+    /// that is late: it must not be taken for a wrong answer to the next, or all that follow would be, too.
     fn unstamped(&mut self, payloads: &Payloads, payload: &[u8]) -> Finding {
-        let before = self
-            .flights
-            .first(self.order)
-            .map_or_else(|| self.seen.next(), |first| first.seq);
-        let before = self.stamp(before.wrapping_sub(1));
-        if self.seen.next() > 0 && payloads.is(payload, before, payload.len()) {
-            return Finding {
-                answered: None,
-                skipped: 0,
-                error: Some(Failure::Duplicate),
-            };
+        let oldest = self.oldest();
+        let most = if self.has_late { LATE_MAX } else { 1 };
+        let before = (1..=most.min(oldest)).map(|back| oldest - back);
+        for seq in before {
+            if payloads.is(payload, self.stamp(seq), payload.len()) {
+                return self.unexpected(seq, payload.len());
+            }
         }
         self.wrong()
     }
@@ -141,6 +142,20 @@ impl Asked<'_> {
     }
 }
 
+impl Finding {
+    /// Nothing was answered by it.
+    const fn error(error: Failure) -> Self {
+        Self {
+            answered: None,
+            skipped: 0,
+            error: Some(error),
+        }
+    }
+}
+
+/// How far back a short answer is looked for: as far as a [`Sequence`] remembers.
+const LATE_MAX: u32 = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +167,8 @@ mod tests {
         flights: Flights,
         order: Order,
         seen: Sequence,
+        next_seq: u32,
+        has_late: bool,
     }
 
     impl World {
@@ -162,6 +179,8 @@ mod tests {
                 flights: Flights::new(),
                 order: Order::EMPTY,
                 seen: Sequence::starting_at(0),
+                next_seq: count,
+                has_late: false,
             };
             for seq in 0..count {
                 let flight = Flight {
@@ -182,7 +201,8 @@ mod tests {
                 order: &mut self.order,
                 seen: &mut self.seen,
                 number: NUMBER,
-                has_late: false,
+                next_seq: self.next_seq,
+                has_late: self.has_late,
             };
             let finding = asked.take(&self.payloads, payload);
             (
@@ -247,6 +267,31 @@ mod tests {
         assert_eq!(world.echo(0, 63), (None, 1, Some(Failure::WrongEcho)));
         let mut world = World::with(2, 64);
         assert_eq!(world.echo(1, 63), (None, 2, Some(Failure::WrongEcho)));
+    }
+
+    #[test]
+    fn an_answer_that_was_given_up_is_late_once_and_spoils_nothing() {
+        for bytes in [64, 2] {
+            let mut world = World::with(4, bytes);
+            world.flights.pop(&mut world.order);
+            world.flights.pop(&mut world.order);
+            world.has_late = true;
+            let bytes = bytes as usize;
+            assert_eq!(world.echo(0, bytes), (None, 0, Some(Failure::LateAnswer)));
+            assert_eq!(world.echo(0, bytes), (None, 0, Some(Failure::Duplicate)));
+            assert_eq!(world.echo(1, bytes), (None, 0, Some(Failure::LateAnswer)));
+            assert_eq!(world.echo(2, bytes), (Some(2), 0, None));
+            assert_eq!(world.echo(3, bytes), (Some(3), 0, None));
+        }
+    }
+
+    #[test]
+    fn an_answer_that_somebody_made_up_costs_no_message() {
+        let mut world = World::with(3, 64);
+        assert_eq!(world.echo(900, 64), (None, 0, Some(Failure::WrongEcho)));
+        assert_eq!(world.echo(0, 64), (Some(0), 0, None));
+        assert_eq!(world.echo(0, 64), (None, 0, Some(Failure::Duplicate)));
+        assert_eq!(world.echo(1, 64), (Some(1), 0, None));
     }
 
     #[test]

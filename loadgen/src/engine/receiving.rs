@@ -312,6 +312,7 @@ impl<N: Net> Fleet<N> {
             order: &mut connection.order,
             seen: &mut connection.seen,
             number: connection.number,
+            next_seq: connection.next_seq,
             has_late: connection.flags.has(Flags::HAS_LATE),
         };
         let finding = if Opcode::from(message.kind()) == opcode(troop) {
