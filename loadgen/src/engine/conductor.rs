@@ -52,6 +52,8 @@ pub struct Conductor {
     /// Connections that should be there; a search changes it.
     wanted: u64,
     interrupts: u32,
+    /// Number of the last question for reports.
+    asked: u64,
 }
 
 /// All threads together, at one moment.
@@ -95,6 +97,7 @@ impl Conductor {
             pulse: RAMP_TICK,
             wanted: brief_connections,
             interrupts: 0,
+            asked: 0,
         }
     }
 
@@ -169,7 +172,9 @@ impl Conductor {
             }
         }
         let totals = self.totals();
-        self.part();
+        if self.interrupts < 2 {
+            self.part();
+        }
         self.view.end();
         self.crew.stop();
         self.collector.finish(&totals)
@@ -251,14 +256,19 @@ impl Conductor {
     }
 
     /// Asks every thread for its report; returns what they recorded, together. A thread that is too busy to
-    /// answer keeps its last report, and its recordings come with the next.
+    /// answer keeps its last report, and its recordings come with the next. Reports are numbered: one that
+    /// comes late must not be taken for the answer to this question, or every later one would be late, too.
     fn ask(&mut self) -> Interval {
         let mut merged = Interval::new(self.scenario.cohorts.len());
-        self.crew.tell_all(&Command::Report);
-        for _ in 0..self.crew.threads() {
-            let Some((thread, mut dispatch)) = self.crew.dispatch(ANSWER_WITHIN) else {
+        self.asked += 1;
+        self.crew.tell_all(&Command::Report(self.asked));
+        let mut answered = 0;
+        while answered < self.crew.threads() {
+            let Some(report) = self.crew.report(ANSWER_WITHIN) else {
                 break;
             };
+            answered += usize::from(report.number == self.asked);
+            let (thread, mut dispatch) = (report.thread, report.dispatch);
             self.skew.add(std::mem::take(&mut dispatch.parts));
             if let Some(handshakes) = dispatch.handshakes.take() {
                 let added = self.handshakes.add(&handshakes);

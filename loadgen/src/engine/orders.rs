@@ -9,8 +9,8 @@ use crate::scenario::{Cut, Kind};
 /// One order.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Report now.
-    Report,
+    /// Report now, under this number.
+    Report(u64),
     /// Traffic begins.
     Start,
     /// A phase begins.
@@ -45,7 +45,7 @@ impl<N: Net> Fleet<N> {
             Command::Hold(share) => self.ramp.set_ceiling(*share),
             Command::Settle => self.settle(),
             Command::Part => self.part_from_all(),
-            Command::Report | Command::Stop => {}
+            Command::Report(_) | Command::Stop => {}
         }
     }
 

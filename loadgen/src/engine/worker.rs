@@ -25,7 +25,7 @@ use crate::tuples::{TupleSlice, TupleSpace};
 pub struct Crew {
     threads: Vec<JoinHandle<()>>,
     posts: Vec<Post<Command>>,
-    dispatches: Receiver<(usize, Dispatch)>,
+    reports: Receiver<Report>,
     parted: Vec<Parted>,
 }
 
@@ -37,12 +37,12 @@ impl Crew {
         let seats = (0..threads)
             .map(|_| Seat::new())
             .collect::<io::Result<Vec<_>>>()?;
-        let (report, dispatches) = mpsc::channel();
+        let (report, reports) = mpsc::channel();
         let (started, starts) = mpsc::channel();
         let mut crew = Self {
             threads: Vec::with_capacity(threads),
             posts: Vec::with_capacity(threads),
-            dispatches,
+            reports,
             parted: Vec::with_capacity(threads),
         };
         let slices = space.slices(threads);
@@ -76,8 +76,8 @@ impl Crew {
 
     /// The next report to arrive within this time.
     #[must_use]
-    pub fn dispatch(&self, within: Duration) -> Option<(usize, Dispatch)> {
-        self.dispatches.recv_timeout(within).ok()
+    pub fn report(&self, within: Duration) -> Option<Report> {
+        self.reports.recv_timeout(within).ok()
     }
 
     /// How many threads there are.
@@ -101,6 +101,17 @@ impl Crew {
     }
 }
 
+/// One thread's answer to [`Command::Report`].
+#[derive(Debug)]
+pub struct Report {
+    /// The number that was asked for.
+    pub number: u64,
+    /// Who answers.
+    pub thread: usize,
+    /// What.
+    pub dispatch: Dispatch,
+}
+
 /// What a thread needs from before the tables part.
 struct Seat {
     poll: Poll,
@@ -122,7 +133,7 @@ fn work(
     mut seat: Seat,
     brief: Arc<Brief>,
     tuples: TupleSlice,
-    report: &Sender<(usize, Dispatch)>,
+    reports: &Sender<Report>,
     started: Sender<io::Result<Parted>>,
 ) {
     let parted = fdtable::part();
@@ -150,7 +161,17 @@ fn work(
         while let Some(command) = seat.orders.take() {
             match command {
                 Command::Stop => return,
-                Command::Report => drop(report.send((index, fleet.dispatch()))),
+                Command::Report(number) => {
+                    let (thread, dispatch) = (index, fleet.dispatch());
+                    // Nobody listens any more: then nobody misses it.
+                    reports
+                        .send(Report {
+                            number,
+                            thread,
+                            dispatch,
+                        })
+                        .ok();
+                }
                 other => fleet.obey(&other),
             }
         }
