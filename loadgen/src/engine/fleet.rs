@@ -203,7 +203,7 @@ impl<N: Net> Fleet<N> {
         self.note_publications();
         Dispatch {
             counts: self.counts,
-            awaited: self.ramp.awaited() + self.counts.handshaking,
+            awaited: self.awaited(),
             proven_alive: self.liveness.proven_alive(),
             failed: self.failed.clone(),
             books: self

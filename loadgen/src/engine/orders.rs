@@ -42,7 +42,7 @@ impl<N: Net> Fleet<N> {
         match command {
             Command::Start => self.start(),
             Command::Phase(phase) => self.enter(phase),
-            Command::Hold(share) => self.ramp.set_ceiling(*share),
+            Command::Hold(share) => self.hold(*share),
             Command::Settle => self.settle(),
             Command::Part => self.part_from_all(),
             Command::Report(_) | Command::Stop => {}

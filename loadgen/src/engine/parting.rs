@@ -140,7 +140,8 @@ impl<N: Net> Fleet<N> {
             match self.comes_back_after_ms(index, end) {
                 Some(delay_ms) => self.wait(index, end, delay_ms),
                 None => {
-                    self.entries.0.remove(index as usize);
+                    let gone = self.entries.0.remove(index as usize);
+                    self.troops[usize::from(gone.cohort)].entries -= 1;
                     self.counts.gone += 1;
                 }
             }
@@ -218,7 +219,6 @@ impl<N: Net> Fleet<N> {
         if returns {
             connection.flags.set(Flags::RETURNING);
         }
-        self.ramp.waiting += 1;
         if delay_ms == 0 {
             self.redial(index);
         } else {

@@ -23,8 +23,6 @@ pub struct Ramp {
     fresh: Vec<Fresh>,
     /// Entries that wait to be dialled again now.
     redial: VecDeque<u32>,
-    /// Entries that wait for their time to be dialled again.
-    pub(super) waiting: u64,
     bucket: Option<TokenBucket>,
     handshakes_max: u64,
 }
@@ -64,7 +62,6 @@ impl Ramp {
         Self {
             fresh: fresh.collect(),
             redial: VecDeque::new(),
-            waiting: 0,
             // A hundredth of a second at once: a worker that was away for a moment catches up.
             bucket: (rate_per_s > 0.0)
                 .then(|| TokenBucket::new(rate_per_s, rate_per_s / 100.0, now_ns)),
@@ -78,18 +75,9 @@ impl Ramp {
         self.fresh.iter().map(|fresh| fresh.count as usize).sum()
     }
 
-    /// Connections that are still to come.
-    #[must_use]
-    pub fn awaited(&self) -> u64 {
-        let fresh: u64 = self.fresh.iter().map(Fresh::left).sum();
-        fresh + self.redial.len() as u64 + self.waiting
-    }
-
-    /// Holds back all but this share of the fresh ones.
-    pub fn set_ceiling(&mut self, share: f64) {
-        for fresh in &mut self.fresh {
-            fresh.ceiling = ((fresh.count as f64 * share).round() as u64).min(fresh.count);
-        }
+    /// Connections of a cohort that were never dialled.
+    fn fresh_left(&self, cohort: usize) -> u64 {
+        self.fresh[cohort].left()
     }
 
     /// Keeps a cohort back, or lets it go.
@@ -101,7 +89,6 @@ impl Ramp {
     pub fn give_up(&mut self) {
         self.fresh.iter_mut().for_each(|fresh| fresh.ceiling = 0);
         self.redial.clear();
-        self.waiting = 0;
     }
 
     fn has_next(&self) -> bool {
@@ -115,7 +102,7 @@ impl Ramp {
         let (cohort, fresh) = candidates
             .filter(|(_, fresh)| fresh.left() > 0)
             .min_by(|(_, a), (_, b)| behind(a).total_cmp(&behind(b)))?;
-        let number = fresh.first + fresh.begun * fresh.step;
+        let number = fresh.number(fresh.begun);
         fresh.begun += 1;
         Some((cohort as u8, number as u32))
     }
@@ -128,6 +115,11 @@ impl Fresh {
         }
         self.ceiling.saturating_sub(self.begun)
     }
+
+    /// The number of the n-th.
+    const fn number(&self, n: u64) -> u64 {
+        self.first + n * self.step
+    }
 }
 
 /// This thread's part of a number: the threads' parts differ by one at the most.
@@ -138,9 +130,47 @@ pub const fn share(count: u64, thread: u32, threads: u32) -> u64 {
 }
 
 impl<N: Net> Fleet<N> {
+    /// Connections that the run must wait for before it can begin. Those that come and go on purpose are
+    /// waited for once, or a run with a zoo would never begin.
+    pub(super) fn awaited(&self) -> u64 {
+        let troops = self.troops.iter().enumerate();
+        let awaited = troops.map(|(cohort, troop)| {
+            let to_open = match troop.cohort.kind {
+                Kind::Churn { .. } | Kind::Zoo { .. } => 0,
+                _ => troop.entries - troop.roster.members().len() as u64,
+            };
+            self.ramp.fresh_left(cohort) + to_open
+        });
+        awaited.sum()
+    }
+
+    /// Holds this share of the connections: of the others, the fresh ones stay away and the open ones go.
+    pub(super) fn hold(&mut self, share: f64) {
+        for fresh in &mut self.ramp.fresh {
+            fresh.ceiling = ((fresh.count as f64 * share).round() as u64).min(fresh.count);
+        }
+        let fresh = &self.ramp.fresh;
+        let is_above = |connection: &Connection<N::Stream>| {
+            let fresh = &fresh[usize::from(connection.cohort)];
+            u64::from(connection.number) >= fresh.number(fresh.ceiling)
+        };
+        let entries = self.entries.0.iter();
+        let surplus = entries.filter(|(_, connection)| is_above(connection));
+        let surplus: Vec<u32> = surplus.map(|(index, _)| index as u32).collect();
+        for index in surplus {
+            self.doom(index, End::Dropped);
+        }
+        let entries = &self.entries.0;
+        let waits = |index: &u32| entries[*index as usize].phase == Phase::Waiting;
+        self.ramp.redial.retain(waits);
+        for fresh in &mut self.ramp.fresh {
+            fresh.begun = fresh.begun.min(fresh.ceiling);
+        }
+        self.reap();
+    }
+
     /// Puts an entry among those that are dialled as soon as the ramp allows.
     pub(super) fn redial(&mut self, index: u32) {
-        self.ramp.waiting -= 1;
         self.ramp.redial.push_back(index);
     }
 
@@ -189,6 +219,7 @@ impl<N: Net> Fleet<N> {
             return Some(index);
         }
         let (cohort, number) = self.ramp.next_fresh()?;
+        self.troops[usize::from(cohort)].entries += 1;
         let connection = Connection::new(number, cohort, TupleId::default());
         Some(self.entries.0.insert(connection) as u32)
     }
@@ -233,7 +264,7 @@ impl<N: Net> Fleet<N> {
                 ..Opening::default()
             }),
             unsent: request,
-            sent: 0,
+            ..Pending::default()
         }));
         self.counts.handshaking += 1;
         self.set_timer(index, end_tick);

@@ -21,6 +21,8 @@ pub struct Troop {
     pub cohort: Cohort,
     /// What it sends.
     pub payloads: Payloads,
+    /// Connections that were dialled and are not gone for good.
+    pub entries: u64,
     /// Open connections.
     pub roster: Roster,
     /// Its books.
@@ -62,6 +64,7 @@ impl Troop {
         let part = share(senders, thread, brief.threads) as f64 / senders.max(1) as f64;
         Self {
             payloads: Payloads::new(cohort.messages.text),
+            entries: 0,
             roster: Roster::with_capacity(mine as usize),
             books: Books::default(),
             is_silent: false,
