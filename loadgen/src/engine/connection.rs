@@ -100,6 +100,8 @@ pub struct Pending {
     pub unsent: Vec<u8>,
     /// How many of those it has taken since.
     pub sent: usize,
+    /// How many of `unsent` are control frames.
+    pub control_bytes: usize,
 }
 
 impl Pending {

@@ -103,6 +103,8 @@ impl<N: Net> Fleet<N> {
 
     /// The peer said goodbye first.
     pub(super) fn told(&mut self, index: u32, code: Option<u16>) {
+        let flags = &mut self.connection(index).flags;
+        flags.set(Flags::TOLD);
         if self.is(index, Phase::Leaving) {
             // The answer to ours. The end follows.
             return;
@@ -113,7 +115,6 @@ impl<N: Net> Fleet<N> {
         let end_tick = self.brief.tick(self.net.now_ns()) + ticks(FAREWELL_NS);
         let connection = self.connection(index);
         connection.phase = Phase::Leaving;
-        connection.flags.set(Flags::TOLD);
         connection.end_tick = end_tick;
         let echo = code.map_or_else(Vec::new, |code| code.to_be_bytes().to_vec());
         self.send_control(index, Opcode::Close, &echo);
@@ -192,12 +193,15 @@ impl<N: Net> Fleet<N> {
             {
                 backoff.delay_ms(attempts, &mut self.random)
             }
+            // What it does, it does on purpose: being thrown out is no reason to give up.
+            (Kind::Zoo { .. }, _) => Some(ZOO_PAUSE_MS),
             (_, End::Failed(_)) if is_attempt => {
-                let may_retry = u64::from(attempts) < self.brief.retries_max;
+                // They are counted in a byte.
+                let most = self.brief.retries_max.min(u64::from(u8::MAX));
+                let may_retry = u64::from(attempts) < most;
                 may_retry.then(|| Backoff::FullJitter.delay_ms(attempts, &mut self.random))?
             }
             (Kind::Churn { .. }, _) => Some(0),
-            (Kind::Zoo { .. }, _) => Some(ZOO_PAUSE_MS),
             _ => None,
         }
     }
@@ -216,6 +220,8 @@ impl<N: Net> Fleet<N> {
         let attempts = connection.attempts.saturating_add(1);
         connection.renew();
         connection.attempts = attempts;
+        // A socket that was left to itself (see `mutes`) may still have events; they are nobody's.
+        connection.generation = 0;
         if returns {
             connection.flags.set(Flags::RETURNING);
         }

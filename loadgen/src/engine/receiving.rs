@@ -236,12 +236,12 @@ impl<N: Net> Fleet<N> {
     /// Frames, whole or in part.
     fn consume_frames(&mut self, index: u32, input: &mut [u8], mut at: usize) {
         let now_ns = self.net.now_ns();
-        let connection = self.connection(index);
-        if connection.phase == Phase::Open {
-            let before = connection.heard_s;
-            connection.flags.clear(Flags::PINGED);
-            let heard_s = self.liveness.heard(before);
-            self.connection(index).heard_s = heard_s;
+        if self.connection(index).flags.has(Flags::TOLD) {
+            // Behind a Close nothing has a meaning any more.
+            return;
+        }
+        if self.is(index, Phase::Open) {
+            self.on_heard(index, now_ns);
         }
         let mut has_answer = false;
         while !self.is(index, Phase::Dead) {
@@ -263,6 +263,18 @@ impl<N: Net> Fleet<N> {
         }
         if has_answer {
             self.top_up(index);
+        }
+    }
+
+    /// A sign of life.
+    fn on_heard(&mut self, index: u32, now_ns: u64) {
+        let connection = &mut self.entries.0[index as usize];
+        connection.heard_s = self.liveness.heard(connection.heard_s);
+        if connection.flags.has(Flags::PINGED) {
+            connection.flags.clear(Flags::PINGED);
+            // It was due for the answer; now it is for the next beat. Its timer fires early, once.
+            let next = self.next_beat(index, self.brief.tick(now_ns));
+            self.connection(index).due_tick = next;
         }
     }
 
@@ -371,18 +383,22 @@ impl<N: Net> Fleet<N> {
         mix(self.brief.seed ^ self.brief.origin_ns)
     }
 
-    /// Whether its timer reads, and not the events.
+    /// Whether its timer reads, and not the events; or nobody does.
     pub(super) fn reads_by_timer(&self, index: u32) -> bool {
         let connection = &self.entries.0[index as usize];
         let kind = &self.troops[usize::from(connection.cohort)].cohort.kind;
-        let is_slow = matches!(
-            kind,
-            Kind::Slow { .. }
-                | Kind::Zoo {
-                    beast: Beast::NeverRead
-                }
-        );
-        connection.flags.has(Flags::MUTE) || (is_slow && connection.phase == Phase::Open)
+        let is_slow = matches!(kind, Kind::Slow { .. }) && connection.phase == Phase::Open;
+        is_slow || self.never_listens(index)
+    }
+
+    /// Whether it reads nothing at all, on purpose.
+    pub(super) fn never_listens(&self, index: u32) -> bool {
+        let connection = &self.entries.0[index as usize];
+        let deaf = Kind::Zoo {
+            beast: Beast::NeverRead,
+        };
+        let is_deaf = self.troops[usize::from(connection.cohort)].cohort.kind == deaf;
+        connection.flags.has(Flags::MUTE) || (is_deaf && connection.phase == Phase::Open)
     }
 }
 

@@ -61,6 +61,7 @@ impl<N: Net> Fleet<N> {
                 pending.sent += length;
                 if pending.rest().is_empty() {
                     (pending.unsent, pending.sent) = (Vec::new(), 0);
+                    pending.control_bytes = 0;
                 }
                 if connection.phase == Phase::Dialing {
                     self.on_connected(index);
@@ -94,11 +95,13 @@ impl<N: Net> Fleet<N> {
             return;
         }
         let pending = connection.pending.get_or_insert_default();
-        if pending.rest().len() > CONTROL_BYTES_MAX {
+        if pending.control_bytes > CONTROL_BYTES_MAX {
             // A peer that floods us with pings and reads nothing is not owed every pong.
             return;
         }
+        let before = pending.unsent.len();
         append_frame(&mut pending.unsent, opcode, false, Some(mask), payload);
+        pending.control_bytes += pending.unsent.len() - before;
         self.flush(index);
     }
 
@@ -183,6 +186,11 @@ impl<N: Net> Fleet<N> {
         while self.connection(index).order.len() < wanted && self.flights.has_room() {
             let now_ns = self.net.now_ns();
             self.launch(index, now_ns);
+        }
+        let missing = wanted.saturating_sub(self.connection(index).order.len());
+        if missing > 0 {
+            // Without a word, a loop that had no room would look like one that has nothing to say.
+            self.troops[cohort].books.unsent += u64::from(missing);
         }
         self.write_unsent(index);
     }

@@ -100,7 +100,7 @@ impl<N: Net> Fleet<N> {
     }
 
     /// The tick at which it is asked for a sign of life next.
-    fn next_beat(&self, index: u32, tick: u32) -> u32 {
+    pub(super) fn next_beat(&self, index: u32, tick: u32) -> u32 {
         let connection = &self.entries.0[index as usize];
         let troop = &self.troops[usize::from(connection.cohort)];
         let period = ticks(troop.cohort.handshake.heartbeat.as_nanos() as u64);
@@ -151,8 +151,10 @@ impl<N: Net> Fleet<N> {
         }
         let quiet_s = (tick / TICKS_PER_S).saturating_sub(connection.heard_s);
         let next = self.next_beat(index, tick);
+        // Whoever does not read hears no pong, and must not blame the server for that.
+        let never_listens = self.never_listens(index);
         let connection = self.connection(index);
-        if quiet_s <= 1 || connection.flags.has(Flags::MUTE) {
+        if quiet_s <= 1 || never_listens {
             connection.due_tick = next;
             return;
         }
@@ -174,7 +176,8 @@ impl<N: Net> Fleet<N> {
 
     fn misbehave(&mut self, index: u32, beast: Beast, tick: u32) {
         let cohort = usize::from(self.connection(index).cohort);
-        if self.troops[cohort].is_silent {
+        let is_mute = self.connection(index).flags.has(Flags::MUTE);
+        if self.troops[cohort].is_silent || is_mute {
             return;
         }
         let every_second = (tick + index).is_multiple_of(TICKS_PER_S);
