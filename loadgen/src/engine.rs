@@ -33,3 +33,6 @@ mod timing;
 pub mod troop;
 pub mod view;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;
