@@ -274,10 +274,17 @@ fn stranger(tls: &ServerTls, bytes: &[u8], size: usize) {
     server.remove();
 }
 
+/// Pieces after which nothing more is said.
+const PIECES_MAX: usize = 4096;
+
 fn play(pipe: &mut Pipe, script: &[u8]) {
     let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
     pipe.carry();
     for instruction in script.chunks_exact(2).take(64) {
+        // What matters about a cut shows in a few thousand pieces.
+        if to_server.len() + to_client.len() > PIECES_MAX * pipe.piece_bytes {
+            break;
+        }
         let (verb, amount) = (instruction[0], usize::from(instruction[1]));
         let text = vec![verb; amount * (1 + usize::from(verb >> 4) * 8)];
         let pieces: Vec<&[u8]> = text.chunks(amount.max(1)).collect();
