@@ -4,7 +4,9 @@
 //!
 //! ```text
 //!  main -> cli -> config, tuning  server -> everything (it alone knows everybody)
-//!  reactor -> ws, sys, metrics, limits
+//!  service -> hub, dialect, auth, admin, reactor (it alone knows both hub and reactor)
+//!  reactor -> ws, sys, metrics, limits        admin -> http1, metrics, sys, hub's types
+//!  dialect -> hub's types    hub -> ws (encode only)    auth -> config's types
 //!  tls -> sys (pages for keys)    tuning -> sys
 //!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
 //! ```
@@ -16,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod echo;
 pub mod http1;
+pub mod hub;
 pub mod limits;
 pub mod metrics;
 pub mod reactor;

@@ -41,6 +41,16 @@ const WALLS: &[(&str, &[&str])] = &[
     ("config", &["limits"]),
     ("reactor", &["ws", "http1", "sys", "metrics", "limits"]),
     ("echo", &["reactor", "ws", "http1"]),
+    ("hub", &["ws"]),
+    ("dialect", &["hub"]),
+    ("auth", &["config"]),
+    ("admin", &["http1", "metrics", "sys", "hub"]),
+    (
+        "service",
+        &[
+            "hub", "dialect", "auth", "admin", "reactor", "ws", "http1", "config",
+        ],
+    ),
     ("tuning", &["sys"]),
     ("cli", &["config", "sys", "tls", "tuning"]),
     ("server", EVERYTHING),
@@ -56,7 +66,7 @@ const WALLS: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "http1", "limits", "metrics", "sys", "ws", "tls", "config", "reactor", "echo", "cli", "server",
-    "tuning",
+    "tuning", "hub", "dialect", "auth", "admin", "service",
 ];
 
 /// What lies outside the crate and has one home: the operating system in `sys`, readiness in the
@@ -74,7 +84,9 @@ const HOMES: &[(&str, &[&str])] = &[
 /// Modules that turn bytes into bytes: no socket, clock, thread or file, so that their tests need
 /// none either. (`tls` reads the files that certificates are in.)
 const PURE: &[(&str, &[&str])] = &[
+    ("dialect", IMPURE),
     ("http1", IMPURE),
+    ("hub", IMPURE),
     ("limits", IMPURE),
     ("tls", &["env", "net", "os", "process", "thread", "time"]),
     ("ws", IMPURE),
