@@ -256,8 +256,48 @@ DIALOGUES = {
     "refreshes": dialogue(MIXED | RUSTLS, 51, b"\x6d\x00", b"\xa4\x00", b"\x02\x00", b"\x24\x00"),
 }
 
+COMMANDS = {
+    "pong": b"{}",
+    "connect": b'{"id":1,"connect":{"token":"a.b.c","data":{"x":1},"name":"js","version":"1"}}',
+    "connect-back": b'{"id":1,"connect":{"subs":{"a":{"recover":true,"offset":7,"epoch":"0000000a"},"b":{}}}}',
+    "subscribe": b'{"id":2,"subscribe":{"channel":"a","token":"t","flag":3,"recover":true,"offset":7,'
+    b'"epoch":"x","positioned":true,"recoverable":true,"join_leave":true,"data":[1]}}',
+    "several": b'{"id":3,"publish":{"channel":"a","data":{"text":"\\n"}}}\n\n'
+    b'{"id":4,"presence":{"channel":"a"}}\r\n{"id":5,"presence_stats":{"channel":"a"}}\n'
+    b'{"id":6,"unsubscribe":{"channel":"a"}}\n{}\n{"id":7,"ping":{}}',
+    "history": b'{"id":8,"history":{"channel":"a","limit":-1,"reverse":true,"since":{"offset":1,"epoch":"e"}}}',
+    "call": b'{"id":9,"rpc":{"method":"m","data":null}}\n{"send":{"data":[[[{}]]]}}\n{"id":1,"new":{}}',
+    "refresh": b'{"id":10,"refresh":{"token":"t"}}\n{"id":11,"sub_refresh":{"channel":"a","token":"t"}}',
+    "no-id": b'{"ping":{}}',
+    "broken-behind": b'{"id":1,"ping":{}}\n{"id":2,"publish":{"channel":"a","data":{x}}}\n{}',
+    "too-many": b"{}\n" * 17,
+    "deep": b'{"id":1,"publish":{"channel":"a","data":' + b"[" * 400 + b"]" * 400 + b"}}",
+}
+CHATS = {
+    "message": b'{"type":"message","to":"bob","text":"Hello!","id":"m1","timestamp":1790000000000}',
+    "room": b'{"type":"message","room":"r","text":"\\ud83d\\ude42\\n","id":-1.5e3}',
+    "both": b'{"type":"message","to":"bob","room":"r","text":"x"}',
+    "join": b'{"type":"join","room":"r","since":41,"epoch":"0000000a"}',
+    "leave": b'{"type":"leave","room":"r"}',
+    "odd-id": b'{"type":"message","to":"b","text":"","id":{"a":[]}}',
+    "spaced": b' { "text" : "x" , "to" : "b" , "type" : "mess\\u0061ge" , "more" : [ ] } ',
+    "plain": b"hello",
+}
+PATHS = {
+    "plain": b"/raw/room",
+    "namespace": b"/raw/chat:room%3A1/x",
+    "umlaut": b"/raw/r%C3%A4ume",
+    "cut": b"/raw/a%4",
+    "no-hex": b"/raw/%g0",
+    "no-text": b"/raw/%ff",
+    "elsewhere": b"/echo",
+}
+
 
 def main():
+    write("centrifuge_commands", COMMANDS)
+    write("chat_request", CHATS)
+    write("raw_path", PATHS)
     write("request_head", REQUESTS)
     write("response_head", RESPONSES)
     write("extension_header", EXTENSIONS)

@@ -16,6 +16,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod dialect;
 pub mod echo;
 pub mod http1;
 pub mod hub;

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use throng::{http1, reactor, tls, ws};
+use throng::{dialect, http1, reactor, tls, ws};
 
 type Property = fn(&[u8]);
 
 /// Each target beside the property it is one line of.
 const TARGETS: &[(&str, Property)] = &[
+    ("centrifuge_commands", dialect::fuzzing::centrifuge_commands),
+    ("chat_request", dialect::fuzzing::chat_request),
     ("connection", reactor::fuzzing::connection),
     ("extension_header", ws::deflate::fuzzing::extension_header),
     ("frame_stream", ws::fuzzing::frame_stream),
     ("inflate", ws::deflate::fuzzing::inflate),
+    ("raw_path", dialect::fuzzing::raw_path),
     ("record_layer", tls::fuzzing::record_layer),
     ("request_head", http1::fuzzing::request_head),
     ("response_head", http1::fuzzing::response_head),
