@@ -3,7 +3,7 @@
 //! `cargo run --example embed`, then connect to `ws://127.0.0.1:9100/` and say something.
 
 use throng::http1::Head;
-use throng::reactor::{Answer, App, Crew, CrewConfig, Outbox};
+use throng::reactor::{Answer, App, Crew, CrewConfig, Outbox, Peer};
 use throng::sys::{Endpoint, ListenOptions};
 use throng::ws::message::Message;
 
@@ -14,7 +14,7 @@ impl App for Shout {
     type Conn = u32;
     type Letter = ();
 
-    fn on_request(&mut self, _: &Head<'_>) -> Answer<u32> {
+    fn on_request(&mut self, _: &Head<'_>, _: &Peer<'_>) -> Answer<u32> {
         Answer::Upgrade {
             conn: 0,
             protocol: None,

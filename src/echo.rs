@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::http1::Head;
-use crate::reactor::{Answer, App, Outbox};
+use crate::reactor::{Answer, App, Outbox, Peer};
 use crate::ws::message::Message;
 
 /// The echo application. It keeps nothing per connection.
@@ -34,7 +34,7 @@ impl App for Echo {
     type Conn = ();
     type Letter = std::convert::Infallible;
 
-    fn on_request(&mut self, head: &Head<'_>) -> Answer<()> {
+    fn on_request(&mut self, head: &Head<'_>, _: &Peer<'_>) -> Answer<()> {
         match (head.method, head.path(), &self.stats) {
             (_, "/echo", _) => Answer::Upgrade {
                 conn: (),

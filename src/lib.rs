@@ -5,7 +5,7 @@
 //! ```text
 //!  main -> cli -> config, tuning  server -> everything (it alone knows everybody)
 //!  service -> hub, dialect, auth, admin, reactor (it alone knows both hub and reactor)
-//!  reactor -> ws, sys, metrics, limits        admin -> http1, metrics, sys, hub's types
+//!  reactor -> ws, tls, sys, metrics, limits   admin -> http1, metrics, sys, hub's types
 //!  dialect -> hub's types    hub -> ws (encode only)    auth -> config's types
 //!  tls -> sys (pages for keys)    tuning -> sys
 //!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours

@@ -70,6 +70,20 @@ figures! {
         overflowed,
         /// Connections ended for breaking the protocol or a limit.
         violations,
+        /// TLS handshakes that succeeded.
+        tls_handshakes,
+        /// Those of them that resumed an earlier session.
+        tls_resumed,
+        /// Those of them that spoke TLS 1.2, which rustls keeps at kilobytes each.
+        tls_12,
+        /// Those of them whose records the kernel keeps (kTLS).
+        tls_in_kernel,
+        /// TLS handshakes that came to nothing.
+        tls_refused,
+        /// TLS connections ended for a forged record, a broken rule or a spent budget.
+        tls_broken,
+        /// TLS connections cut off without close_notify.
+        tls_truncated,
         /// Handlers that panicked.
         panics,
         /// Events for connections that were already gone.
@@ -94,6 +108,8 @@ figures! {
         queues,
         /// Windows kept between compressed messages.
         deflate,
+        /// Keys, handshakes under way and unfinished records of TLS.
+        tls,
         /// What the application keeps for its connections beside their entries.
         sessions,
         /// What there is once per worker: receive buffer, output buffer, compressors.

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::{Event, Host};
+use super::{Event, Host, Newcomer};
 use crate::sys::AcceptFailure;
 
 /// Connections taken per listener and turn: enough for 60 000 a second at 1 ms a turn, few enough
@@ -23,7 +23,7 @@ pub(crate) struct Acceptor {
 
 /// What one attempt gave.
 pub(crate) enum Accepted<S> {
-    Stream(S),
+    Newcomer(Newcomer<S>),
     /// Nobody waits, or who waited is gone again.
     Nobody,
     /// The host has no room.
@@ -100,10 +100,12 @@ impl Acceptor {
         let accepted = if self.is_hatch(index) {
             host.take_over()
         } else {
-            host.accept(index)
+            let is_tls = host.is_tls(index);
+            let accepted = host.accept(index);
+            accepted.map(|stream| Newcomer { stream, is_tls })
         };
         let error = match accepted {
-            Ok(stream) => return Accepted::Stream(stream),
+            Ok(newcomer) => return Accepted::Newcomer(newcomer),
             Err(error) => error,
         };
         match AcceptFailure::of(&error) {

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::outbox::Outbox;
-use super::{ConnId, Outgoing};
+use super::{ConnId, Outgoing, Peer};
 use crate::http1::Head;
+use crate::tls::sessions::Trouble;
 use crate::ws::close::{CloseCode, Violation};
 use crate::ws::message::Message;
 
@@ -22,7 +23,7 @@ pub trait App: Sized + 'static {
 
     /// A complete, well-formed request head: upgrade it, or answer it. The WebSocket handshake
     /// itself is checked by the engine afterwards.
-    fn on_request(&mut self, head: &Head<'_>) -> Answer<Self::Conn>;
+    fn on_request(&mut self, head: &Head<'_>, peer: &Peer<'_>) -> Answer<Self::Conn>;
 
     /// The 101 is queued; the first messages may be sent behind it.
     fn on_open(&mut self, conn: &mut Self::Conn, out: &mut Outbox<'_, Self>) {
@@ -82,8 +83,12 @@ pub enum Ending {
     Closed(Option<CloseCode>),
     /// The peer's bytes broke the protocol or a limit.
     Violated(Violation),
-    /// EOF without a Close (1006 in the RFC's terms).
+    /// EOF without a Close (1006 in the RFC's terms); over TLS, at least a close_notify.
     HungUp,
+    /// EOF in the middle of TLS: not even close_notify, so anybody on the way may have cut it.
+    Truncated,
+    /// TLS could not go on: a forged record, a broken rule, a spent budget.
+    Tls(Trouble),
     /// The connection was reset, or the kernel gave up on it.
     Reset,
     /// No sign of life within the pong timeout.

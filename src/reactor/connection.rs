@@ -4,9 +4,11 @@
 //! head, a message being assembled, a queue behind a slow reader — hangs off a pointer that is
 //! null again when the need is over.
 
+use super::origin::Origin;
 use super::outqueue::OutQueue;
 use super::wheel::Link;
-use crate::ws::deflate::Compression;
+use crate::tls::sessions::SessionId;
+use crate::ws::deflate::{Agreed, Compression, Histories};
 use crate::ws::inbound::Inbound;
 
 /// The life of a connection.
@@ -25,7 +27,7 @@ use crate::ws::inbound::Inbound;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Phase {
-    /// The request head is not complete.
+    /// The request head is not complete, nor is perhaps the TLS handshake before it.
     Opening,
     /// Messages flow.
     Open,
@@ -39,7 +41,7 @@ pub(crate) enum Phase {
 
 /// Yes/no facts about a connection, one bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(u16);
 
 impl Flags {
     /// The kernel may have bytes for us (or a FIN).
@@ -54,6 +56,14 @@ impl Flags {
     pub(crate) const PINGED: Self = Self(1 << 4);
     /// Their FIN (or a reset) is known to be behind the bytes: a short read is not the end.
     pub(crate) const HUNG_UP: Self = Self(1 << 5);
+    /// The peer speaks TLS: what the kernel has for us is sealed, and so is what it gets.
+    pub(crate) const TLS: Self = Self(1 << 6);
+    /// The same, also if the kernel keeps its records (then `TLS` is not set).
+    pub(crate) const CAME_BY_TLS: Self = Self(1 << 9);
+    /// TLS has ended on their side: behind what was read so far is nothing.
+    pub(crate) const TLS_OVER: Self = Self(1 << 7);
+    /// The beginning of a TLS record is here, its end is not.
+    pub(crate) const MID_RECORD: Self = Self(1 << 8);
 
     #[inline]
     pub(crate) fn has(self, flag: Self) -> bool {
@@ -83,6 +93,8 @@ pub(crate) struct Backlog {
     pub(crate) scanned: usize,
     /// Bytes thrown away since we parted.
     pub(crate) discarded: usize,
+    /// Who the peer is, until the application has been told.
+    pub(crate) origin: Option<Box<Origin>>,
 }
 
 impl Backlog {
@@ -93,7 +105,8 @@ impl Backlog {
 
     /// All memory held on to, the box itself included.
     pub(crate) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.unread_bytes() + self.queue.held_bytes()
+        let origin = self.origin.as_ref().map_or(0, |_| size_of::<Origin>());
+        size_of::<Self>() + self.unread_bytes() + self.queue.held_bytes() + origin
     }
 }
 
@@ -109,10 +122,14 @@ pub(crate) struct Connection<S, C> {
     /// (accept, our ping, our Close): timers count from here.
     pub(crate) mark_tick: u32,
     pub(crate) timer: Link,
+    /// TLS, from the first bytes until nothing is left to be said.
+    pub(crate) tls: Option<SessionId>,
     pub(crate) flags: Flags,
+    /// With `histories` a `Compression`, in parts: as one field it would have 6 bytes of padding.
+    agreed: Option<Agreed>,
     pub(crate) phase: Phase,
     pub(crate) inbound: Inbound,
-    pub(crate) compression: Compression,
+    histories: Option<Box<Histories>>,
     /// What one side is behind with; null while both keep up.
     pub(crate) backlog: Option<Box<Backlog>>,
     /// The application's own state, from the upgrade on.
@@ -126,13 +143,44 @@ impl<S, C> Connection<S, C> {
             generation,
             mark_tick: now_tick,
             inbound: Inbound::new(),
-            compression: Compression::default(),
+            agreed: None,
+            histories: None,
             backlog: None,
             app: None,
             timer: Link::default(),
+            tls: None,
             flags: Flags::default(),
             phase: Phase::Opening,
         }
+    }
+
+    /// What the timer is about: it is set anew when this changes.
+    #[inline(always)]
+    pub(crate) fn awaited(&self) -> (Phase, bool, Option<u32>) {
+        let is_mid_record = self.flags.has(Flags::MID_RECORD);
+        (self.phase, is_mid_record, self.inbound.begun_tick())
+    }
+
+    /// Whether the peer speaks TLS, whoever keeps its records.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.flags.has(Flags::CAME_BY_TLS)
+    }
+
+    /// Lends the compression to a run.
+    #[inline(always)]
+    pub(crate) fn take_compression(&mut self) -> Compression {
+        Compression::from_parts(self.agreed, self.histories.take())
+    }
+
+    /// Takes it back.
+    #[inline(always)]
+    pub(crate) fn put_compression(&mut self, compression: Compression) {
+        (self.agreed, self.histories) = compression.into_parts();
+    }
+
+    /// Memory held by the compression.
+    pub(crate) fn compression_bytes(&self) -> usize {
+        self.histories.as_ref().map_or(0, |held| held.held_bytes())
     }
 
     /// Bytes queued behind the peer.
@@ -196,7 +244,9 @@ impl<S, C> Connection<S, C> {
 
     /// Frees the backlog's memory once both sides have caught up.
     pub(crate) fn drop_empty_backlog(&mut self) {
-        if self.queued_bytes() == 0 && !self.has_unread() {
+        let has_origin = |backlog: &Backlog| backlog.origin.is_some();
+        let is_kept = self.backlog.as_deref().is_some_and(has_origin);
+        if self.queued_bytes() == 0 && !self.has_unread() && !is_kept {
             self.backlog = None;
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct Run<'a, S, A: App> {
     pub(crate) desk: &'a mut Desk,
     pub(crate) app: &'a mut A,
     pub(crate) outgoing: &'a mut Outgoing<A::Letter>,
+    /// The connection's, while it runs.
+    pub(crate) compression: Compression,
 }
 
 /// Borrows field by field what a method could only borrow whole.
@@ -38,7 +40,7 @@ macro_rules! hearer {
             messages_in: &mut $run.desk.counters.messages_in,
             cork: &mut $run.desk.cork,
             codec: &mut $run.desk.codec,
-            compression: &mut $run.conn.compression,
+            compression: &mut $run.compression,
             outgoing: $run.outgoing,
         }
     };
@@ -46,10 +48,14 @@ macro_rules! hearer {
 
 /// What reading gave.
 pub(crate) enum Filled {
-    /// So many bytes lie behind the headroom.
-    Bytes(usize),
+    /// Here they lie, with headroom in front of them.
+    Bytes(Range<usize>),
+    /// The same, perhaps none, and nothing can follow: this is how it ends.
+    Last(Range<usize>, Ending),
     /// Nothing now.
     Nothing,
+    /// Nothing now, and no event will say when there is more.
+    Later(Next),
     /// The peer's FIN.
     Eof,
     /// The connection broke.
@@ -104,13 +110,37 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     #[inline(always)]
     fn converse(&mut self) -> Next {
         match self.fill() {
-            Filled::Bytes(length) => {
+            Filled::Bytes(range) => {
                 self.conn.heard(self.desk.now_tick);
-                self.step_through(HEADROOM, HEADROOM + length)
+                self.step_through(range.start, range.end)
             }
             Filled::Nothing => Next::Wait,
+            Filled::Later(next) => next,
+            Filled::Last(range, ending) => {
+                let next = match range.is_empty() {
+                    true => Next::Wait,
+                    false => self.step_through(range.start, range.end),
+                };
+                self.after_last(next, ending)
+            }
             Filled::Eof => self.hung_up(),
             Filled::Broken => Next::Over(Ending::Reset),
+        }
+    }
+
+    /// Nothing can follow what the peer has said, and that has been dealt with; or, if it was more
+    /// than one run may do, somebody will come back for it and find the end.
+    #[cold]
+    pub(crate) fn after_last(&mut self, next: Next, ending: Ending) -> Next {
+        let is_over = match self.conn.phase {
+            Phase::Opening => true,
+            Phase::Open | Phase::Closing => !self.conn.has_unread(),
+            Phase::Parting | Phase::Dead => false,
+        };
+        match next {
+            Next::Over(_) => next,
+            _ if is_over => self.part(ending),
+            _ => next,
         }
     }
 
@@ -139,8 +169,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         match stop {
             Stop::Drained => {}
             Stop::Paused => self.pause(at..end),
-            // Both said Close: nothing can be in flight, so nothing is lost by hanging up now.
-            Stop::Ended(Ending::Closed(code)) if self.conn.queued_bytes() == 0 => {
+            // Both said Close: nothing can be in flight, so nothing is lost by hanging up now. (With
+            // TLS something can: their close_notify, and a reset for it would overtake our Close.)
+            Stop::Ended(Ending::Closed(code))
+                if self.conn.queued_bytes() == 0 && !self.conn.flags.has(Flags::TLS) =>
+            {
                 return Next::Over(Ending::Closed(code));
             }
             Stop::Ended(ending) => return self.part(ending),
@@ -183,7 +216,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         let open = self.conn.phase == Phase::Open;
         let step = self.conn.inbound.step(
             &self.desk.rules,
-            &mut self.conn.compression,
+            &mut self.compression,
             &mut self.desk.codec,
             &mut self.desk.recv[..end],
             at,
@@ -222,19 +255,28 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         if self.conn.has_unread() {
             return self.refill();
         }
-        self.receive(HEADROOM)
+        self.receive()
     }
 
     #[cold]
     fn refill(&mut self) -> Filled {
         let (kept, _) = self.conn.take_unread().unwrap_or_default();
         self.desk.recv[HEADROOM..][..kept.len()].copy_from_slice(&kept);
-        Filled::Bytes(kept.len())
+        Filled::Bytes(HEADROOM..HEADROOM + kept.len())
+    }
+
+    /// What the peer says next.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self) -> Filled {
+        if self.conn.flags.has(Flags::TLS) {
+            return self.receive_sealed();
+        }
+        self.receive_raw(HEADROOM)
     }
 
     /// One `recv` behind `from`.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, from: usize) -> Filled {
+    pub(crate) fn receive_raw(&mut self, from: usize) -> Filled {
         let conn = &mut *self.conn;
         if !conn.flags.has(Flags::READABLE) {
             return Filled::Nothing;
@@ -248,7 +290,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                     if length < room.len() && !conn.flags.has(Flags::HUNG_UP) {
                         conn.flags.clear(Flags::READABLE);
                     }
-                    Filled::Bytes(length)
+                    Filled::Bytes(from..from + length)
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     conn.flags.clear(Flags::READABLE);
@@ -266,6 +308,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         let Self { conn, desk, .. } = self;
         if desk.cork.is_empty() {
             return Ok(());
+        }
+        if conn.flags.has(Flags::TLS) {
+            return self.flush_sealed();
         }
         let blocked = conn.flags.has(Flags::BLOCKED);
         let all = desk
@@ -299,20 +344,36 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// Writes the queue.
     pub(crate) fn flush_queue(&mut self) -> Next {
-        let Some(backlog) = &mut self.conn.backlog else {
+        if self.conn.backlog.is_none() {
             return Next::Wait;
-        };
-        match backlog.queue.flush(&mut self.conn.stream) {
-            Ok(true) => self.conn.flags.clear(Flags::BLOCKED),
-            Ok(false) => self.conn.flags.set(Flags::BLOCKED),
-            Err(_) => return Next::Over(Ending::Reset),
         }
-        self.conn.drop_empty_backlog();
+        if self.write_queue().is_err() {
+            return Next::Over(Ending::Reset);
+        }
         match self.conn.phase {
             Phase::Parting if self.conn.queued_bytes() == 0 => self.depart(),
             _ if self.wants_to_run() => Next::Again,
             _ => Next::Wait,
         }
+    }
+
+    /// Writes the queue until it is empty or the kernel takes no more.
+    pub(crate) fn write_queue(&mut self) -> io::Result<()> {
+        let Self { conn, desk, .. } = self;
+        let Some(backlog) = &mut conn.backlog else {
+            return Ok(());
+        };
+        let (queue, stream) = (&mut backlog.queue, &mut conn.stream);
+        let all = match (conn.tls, &mut desk.tls) {
+            (Some(id), Some(tls)) => queue.flush_sealed(stream, &mut tls.sealer(id))?,
+            _ => queue.flush(stream)?,
+        };
+        match all {
+            true => conn.flags.clear(Flags::BLOCKED),
+            false => conn.flags.set(Flags::BLOCKED),
+        }
+        conn.drop_empty_backlog();
+        Ok(())
     }
 
     /// Asks a silent peer for a sign of life.
@@ -379,7 +440,8 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// FIN without a Close. The peer may have closed only its half: it still gets what we owe.
     #[cold]
     fn hung_up(&mut self) -> Next {
-        self.part(Ending::HungUp)
+        let ending = self.ending_of_fin();
+        self.part(ending)
     }
 
     /// The peer broke the protocol or a limit: say so once.
@@ -418,6 +480,11 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// All is written. Closing a socket with unread bytes in it sends a reset, which can
     /// overtake our last words: so only our half is closed, and theirs is read to its end.
     fn depart(&mut self) -> Next {
+        match self.close_session() {
+            Ok(true) => {}
+            Ok(false) => return Next::Wait,
+            Err(_) => return Next::Over(Ending::Reset),
+        }
         if self.conn.stream.shutdown_write().is_err() {
             return Next::Over(Ending::Reset);
         }
@@ -428,10 +495,10 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Parting: throws away what still arrives. The close timeout bounds how long, and
     /// `DISCARD_BYTES_MAX` how much.
     fn discard(&mut self) -> Next {
-        match self.receive(HEADROOM) {
-            Filled::Bytes(length) => {
+        match self.receive_raw(HEADROOM) {
+            Filled::Bytes(range) | Filled::Last(range, _) => {
                 let backlog = self.conn.backlog.get_or_insert_default();
-                backlog.discarded += length;
+                backlog.discarded += range.len();
                 if backlog.discarded > DISCARD_BYTES_MAX {
                     return Next::Over(Ending::HungUp);
                 }
@@ -442,6 +509,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 }
             }
             Filled::Nothing => Next::Wait,
+            Filled::Later(next) => next,
             Filled::Eof if self.conn.queued_bytes() > 0 => {
                 self.conn.flags.clear(Flags::READABLE);
                 Next::Wait

@@ -8,6 +8,8 @@
 //!                                                             OutQueue (leftovers copied)
 //! ```
 //!
+//! Over TLS the same pieces are sealed first, into the worker's scratch, and sent from there.
+//!
 //! It is emptied before the next connection runs, because the receive buffer is the worker's
 //! and the next `recv` overwrites it.
 
@@ -17,6 +19,7 @@ use std::ops::Range;
 use super::Stream;
 use super::connection::Backlog;
 use super::outqueue::{OutQueue, SharedFrame};
+use super::tls::Sealer;
 use crate::ws::message::Framed;
 
 /// Frames below this are copied together: cheaper than one more piece for the kernel to walk.
@@ -53,8 +56,8 @@ pub(crate) struct Cork {
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     total: usize,
-    /// `bytes[..sealed]` belongs to pieces; what lies behind was appended since.
-    sealed: usize,
+    /// `bytes[..gathered]` belongs to pieces; what lies behind was appended since.
+    gathered: usize,
 }
 
 impl Cork {
@@ -69,7 +72,7 @@ impl Cork {
 
     /// Time to write before more is said.
     pub(crate) fn is_full(&self) -> bool {
-        self.total + self.bytes.len() - self.sealed >= FULL_BYTES
+        self.total + self.bytes.len() - self.gathered >= FULL_BYTES
             || self.pieces.len() >= FULL_PIECES
     }
 
@@ -77,7 +80,7 @@ impl Cork {
     #[inline]
     pub(crate) fn tail(&mut self) -> &mut Vec<u8> {
         if !self.alone.is_empty() {
-            self.seal();
+            self.gather();
         }
         &mut self.bytes
     }
@@ -100,22 +103,22 @@ impl Cork {
     }
 
     fn push(&mut self, len: usize, piece: Piece) {
-        self.seal();
+        self.gather();
         self.total += len;
         self.pieces.push(piece);
     }
 
     /// Makes pieces of the lonely reply and of what was appended.
     #[cold]
-    fn seal(&mut self) {
+    fn gather(&mut self) {
         if !self.alone.is_empty() {
             let alone = std::mem::take(&mut self.alone);
             self.total += alone.len();
             self.pieces.push(Piece::Received(alone));
         }
-        let range = self.sealed..self.bytes.len();
+        let range = self.gathered..self.bytes.len();
         if !range.is_empty() {
-            self.sealed = range.end;
+            self.gathered = range.end;
             self.total += range.len();
             self.pieces.push(Piece::Corked(range));
         }
@@ -168,7 +171,7 @@ impl Cork {
         mut sent: usize,
         blocked: bool,
     ) -> io::Result<bool> {
-        self.seal();
+        self.gather();
         let queue = backlog.as_mut().map_or(0, |backlog| backlog.queue.bytes());
         if queue == 0 && sent == 0 {
             sent = self.write_once(received, stream)?;
@@ -217,13 +220,90 @@ impl Cork {
         }
     }
 
+    /// Sends everything sealed, in as few records as possible and a write for each scratch full of
+    /// them. What the kernel does not take goes to the queue: as records where they are made, because
+    /// their numbers are spent, else as it is. Answers whether nothing is left.
+    pub(crate) fn flush_sealed<S: Stream>(
+        &mut self,
+        received: &[u8],
+        stream: &mut S,
+        sealer: &mut Sealer<'_>,
+        backlog: &mut Option<Box<Backlog>>,
+        blocked: bool,
+    ) -> io::Result<bool> {
+        self.gather();
+        let behind = backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.queue.bytes() > 0);
+        let sent = match behind {
+            true => Ok(0),
+            false => self.send_sealed(received, stream, sealer, backlog),
+        };
+        let is_queue_empty = |backlog: &Backlog| backlog.queue.bytes() == 0;
+        let all = match sent {
+            Ok(sent) if sent == self.total && backlog.as_deref().is_none_or(is_queue_empty) => {
+                Ok(true)
+            }
+            Ok(sent) => {
+                let queue = &mut backlog.get_or_insert_default().queue;
+                self.leave_rest(received, sent, queue);
+                match blocked {
+                    true => Ok(false),
+                    false => queue.flush_sealed(stream, sealer),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        self.clear();
+        all
+    }
+
+    /// Seals and sends until the kernel takes less than it is offered; how far that went.
+    fn send_sealed<S: Stream>(
+        &self,
+        received: &[u8],
+        stream: &mut S,
+        sealer: &mut Sealer<'_>,
+        backlog: &mut Option<Box<Backlog>>,
+    ) -> io::Result<usize> {
+        let mut done = 0;
+        while done < self.total {
+            let (taken, records) = sealer.seal(self.from(received, done));
+            if records.is_empty() {
+                return Ok(self.total); // nothing can be said any more
+            }
+            done += taken;
+            let sent = send_once(stream, records)?;
+            if sent < records.len() {
+                let queue = &mut backlog.get_or_insert_default().queue;
+                queue.push_sealed(&records[sent..]);
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// The pieces in order, without the first `skip` bytes.
+    fn from<'a>(
+        &'a self,
+        received: &'a [u8],
+        mut skip: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.pieces.iter().map(move |piece| {
+            let bytes = piece.bytes(&self.bytes, received);
+            let gone = skip.min(bytes.len());
+            skip -= gone;
+            &bytes[gone..]
+        })
+    }
+
     #[cold]
-    fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.alone = 0..0;
         self.bytes.clear();
         self.pieces.clear();
         self.total = 0;
-        self.sealed = 0;
+        self.gathered = 0;
         if self.bytes.capacity() > KEEP_BYTES {
             self.bytes = Vec::new(); // one giant reply must not stay with the worker for ever
         }
@@ -233,8 +313,9 @@ impl Cork {
 /// What the cork keeps allocated between runs.
 const KEEP_BYTES: usize = 1 << 20;
 
+/// One write: how much of `bytes` the kernel took.
 #[inline]
-fn send_once<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn send_once<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<usize> {
     taken(stream.send(bytes))
 }
 

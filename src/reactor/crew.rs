@@ -12,15 +12,17 @@ use mio::{Interest, Poll, Waker};
 
 use super::Mail;
 use super::app::App;
+use super::config::WorkerConfig;
 use super::driver::{self, HATCH_TOKEN, MAIL_TOKEN, MioHost};
 use super::house::{House, WORKERS_MAX};
 use super::mailbox::{self, Mailbox, Post};
-use super::worker::{Worker, WorkerConfig};
+use super::worker::Worker;
 use crate::limits::Limits;
 use crate::metrics::Counters;
 use crate::sys::fdtable::{self, Parted};
 use crate::sys::passing::{self, Passer, Taker};
 use crate::sys::{Endpoint, affinity};
+use crate::tls::ServerTls;
 
 /// Letters a mailbox holds before `post` refuses.
 const MAILBOX_LETTERS: usize = 16_384;
@@ -32,6 +34,8 @@ const SHARD_MAILBOX_LETTERS: usize = 1024;
 pub struct CrewConfig {
     /// Where they listen, each with a listener of its own.
     pub endpoints: Vec<Endpoint>,
+    /// The same for peers that speak TLS; `worker.tls` says how.
+    pub tls_endpoints: Vec<Endpoint>,
     /// How many workers.
     pub workers: usize,
     /// How many more may join later ([`Crew::grow`]), each bringing a descriptor table.
@@ -50,6 +54,7 @@ impl CrewConfig {
         let cores = affinity::cores();
         Self {
             endpoints,
+            tls_endpoints: Vec::new(),
             workers: cores.len().max(1),
             shards: 0,
             cores,
@@ -67,8 +72,10 @@ pub struct Crew<L> {
     /// The seats nobody has taken yet.
     vacant: std::vec::IntoIter<Seat<Mail<L>>>,
     spawn: Spawn<L>,
-    endpoints: Arc<Vec<Endpoint>>,
+    endpoints: Arc<Endpoints>,
     house: Arc<House>,
+    /// Certificates that have replaced the ones workers are made with.
+    tls: Option<ServerTls>,
     /// Those that have replaced the ones workers are made with.
     limits: Option<Arc<Limits>>,
     started: Vec<Started>,
@@ -116,7 +123,10 @@ impl<L: Send + 'static> Crew<L> {
         let posts: Vec<_> = seats.iter().map(|seat| seat.post.clone()).collect();
         let vacant = seats.split_off(config.workers).into_iter();
         let house = config.worker.house.clone();
-        let endpoints = Arc::new(config.endpoints);
+        let endpoints = Arc::new(Endpoints {
+            plain: config.endpoints,
+            tls: config.tls_endpoints,
+        });
         let shared = Arc::new(Shared {
             endpoints: endpoints.clone(),
             workers: config.workers,
@@ -141,6 +151,7 @@ impl<L: Send + 'static> Crew<L> {
             endpoints,
             house,
             limits: None,
+            tls: None,
             started: Vec::new(),
         };
         crew.house.set_growing(crew.vacant.len() > 0);
@@ -161,6 +172,7 @@ impl<L: Send + 'static> Crew<L> {
         let seats: Vec<_> = self.vacant.by_ref().take(self.threads.len()).collect();
         let joined = self.seat_all(seats);
         self.tell_limits();
+        self.tell_tls();
         // Only now: whoever found no room so far waits for these.
         self.house.set_growing(self.vacant.len() > 0);
         joined
@@ -191,12 +203,17 @@ impl<L: Send + 'static> Crew<L> {
 
     /// Where the crew listens, ports resolved.
     pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+        &self.endpoints.plain
+    }
+
+    /// Where it listens for TLS.
+    pub fn tls_endpoints(&self) -> &[Endpoint] {
+        &self.endpoints.tls
     }
 
     /// Stops accepting and says 1001 to everyone, spread over the window.
     pub fn drain(&mut self, window: Duration) {
-        for endpoint in self.endpoints.iter() {
+        for (endpoint, _) in self.endpoints.all() {
             endpoint.retire();
         }
         let window_ms = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
@@ -218,6 +235,19 @@ impl<L: Send + 'static> Crew<L> {
     fn tell_limits(&mut self) {
         if let Some(limits) = self.limits.clone() {
             self.tell_all(|| Mail::Limits(limits.clone()));
+        }
+    }
+
+    /// Has everybody shake hands with other certificates from now on, also those who join later. Whoever
+    /// is connected does not notice.
+    pub fn set_tls(&mut self, server: ServerTls) {
+        self.tls = Some(server);
+        self.tell_tls();
+    }
+
+    fn tell_tls(&mut self) {
+        if let Some(server) = self.tls.clone() {
+            self.tell_all(|| Mail::Tls(server.clone()));
         }
     }
 
@@ -260,9 +290,24 @@ impl<L: Send + 'static> Crew<L> {
     }
 }
 
+/// Where the crew listens.
+struct Endpoints {
+    plain: Vec<Endpoint>,
+    tls: Vec<Endpoint>,
+}
+
+impl Endpoints {
+    /// Every one; beside each, whether it is for TLS.
+    fn all(&self) -> impl Iterator<Item = (&Endpoint, bool)> {
+        let plain = self.plain.iter().map(|endpoint| (endpoint, false));
+        let tls = self.tls.iter().map(|endpoint| (endpoint, true));
+        plain.chain(tls)
+    }
+}
+
 /// What all workers are made from.
 struct Shared<F> {
-    endpoints: Arc<Vec<Endpoint>>,
+    endpoints: Arc<Endpoints>,
     /// Seats below this are those of the first workers.
     workers: usize,
     cores: Vec<usize>,
@@ -316,13 +361,13 @@ impl<F> Shared<F> {
 
     /// A listener that all share wakes all of them for every newcomer. Those who join later do
     /// without: they are handed what the first ones have no place for.
-    fn endpoints_of(&self, seat: usize) -> Vec<&Endpoint> {
+    fn endpoints_of(&self, seat: usize) -> Vec<(&Endpoint, bool)> {
         let is_first = seat < self.workers;
-        let listens = |endpoint: &&Endpoint| match endpoint.is_shared() {
+        let listens = |(endpoint, _): &(&Endpoint, bool)| match endpoint.is_shared() {
             true => is_first && endpoint.is_for(seat, self.workers),
             false => true,
         };
-        self.endpoints.iter().filter(listens).collect()
+        self.endpoints.all().filter(listens).collect()
     }
 }
 

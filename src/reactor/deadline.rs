@@ -33,7 +33,10 @@ pub(crate) fn due<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due
         Phase::Closing | Phase::Parting => {
             after(conn.mark_tick, ticks.close, now, Due::Over(Ending::TooSlow))
         }
-        Phase::Open => earlier(of_silence(conn, ticks, now), of_message(conn, ticks, now)),
+        Phase::Open => earlier(
+            of_silence(conn, ticks, now),
+            earlier(of_message(conn, ticks, now), of_record(conn, ticks, now)),
+        ),
         Phase::Dead => Due::Never,
     }
 }
@@ -54,6 +57,16 @@ fn of_message<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
         Some(begun) => after(begun, ticks.message, now, Due::Over(Ending::TooSlow)),
         None => Due::Never,
     }
+}
+
+/// A TLS record that was begun and not finished: as long as a message may take. Only whole ones are
+/// signs of life, so the mark stands where this one began.
+fn of_record<S, C>(conn: &Connection<S, C>, ticks: &Ticks, now: u32) -> Due {
+    if !conn.flags.has(Flags::MID_RECORD) {
+        return Due::Never;
+    }
+    let too_slow = Due::Over(Ending::TooSlow);
+    after(conn.mark_tick, ticks.message, now, too_slow)
 }
 
 /// `then` once `wait` ticks have passed since `mark`. Ticks wrap; waits are far below half their
@@ -159,6 +172,17 @@ mod tests {
         assert_eq!(due(&conn, &TICKS, 1600), Due::Over(Ending::TooSlow));
         let quiet = Ticks { ping: 0, ..TICKS };
         assert_eq!(due(&conn, &quiet, 1599), Due::Later(1600));
+    }
+
+    #[test]
+    fn half_a_record_ends_although_nobody_pings() {
+        let quiet = Ticks { ping: 0, ..TICKS };
+        let mut conn = conn(Phase::Open, 1000);
+        assert_eq!(due(&conn, &quiet, 5000), Due::Never);
+        conn.flags.set(Flags::MID_RECORD);
+        assert_eq!(due(&conn, &quiet, 1599), Due::Later(1600));
+        assert_eq!(due(&conn, &quiet, 1600), Due::Over(Ending::TooSlow));
+        assert_eq!(due(&conn, &TICKS, 1300), Due::Ping);
     }
 
     #[test]

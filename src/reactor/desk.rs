@@ -3,8 +3,10 @@
 use super::app::Ending;
 use super::clock::{Clock, TICK_MS};
 use super::cork::Cork;
+use super::tls::{TlsConfig, TlsDesk};
 use crate::limits::Limits;
 use crate::metrics::Counters;
+use crate::tls::ServerTls;
 use crate::ws::deflate::{Codec, DeflateConfig};
 use crate::ws::frame::{HEADROOM, Role};
 use crate::ws::inbound::Rules;
@@ -54,6 +56,8 @@ pub(crate) struct Desk {
     pub(crate) recv: Box<[u8]>,
     pub(crate) cork: Cork,
     pub(crate) codec: Codec,
+    /// If there is a listener for it.
+    pub(crate) tls: Option<Box<TlsDesk>>,
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
     pub(crate) ticks: Ticks,
@@ -65,11 +69,12 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(limits: &Limits, deflate: &DeflateConfig) -> Self {
+    pub(crate) fn new(limits: &Limits, deflate: &DeflateConfig, tls: Option<&TlsConfig>) -> Self {
         Self {
             recv: receive_buffer(),
             cork: Cork::default(),
             codec: Codec::new(deflate),
+            tls: tls.map(|config| Box::new(TlsDesk::new(config))),
             rules: Rules {
                 role: Role::Server,
                 message_bytes_max: limits.message_bytes_max,
@@ -91,9 +96,19 @@ impl Desk {
         self.limits = limits.clone();
     }
 
+    /// Other certificates from now on, if there is a listener that shows any.
+    pub(crate) fn set_tls(&mut self, server: ServerTls) {
+        if let Some(tls) = &mut self.tls {
+            tls.set_server(server);
+        }
+    }
+
     /// Puts the bench in order after a panic left it as it was.
     pub(crate) fn recover(&mut self) {
         self.cork = Cork::default();
+        if let Some(tls) = &mut self.tls {
+            tls.out.clear(); // whose it was is over
+        }
         if self.recv.is_empty() {
             self.recv = receive_buffer();
         }
@@ -101,13 +116,23 @@ impl Desk {
 
     /// What the bench takes, whatever connections there are.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.recv.len() + self.cork.held_bytes() + self.codec.held_bytes()
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.held_bytes());
+        self.recv.len() + self.cork.held_bytes() + self.codec.held_bytes() + tls
+    }
+
+    /// Memory of all TLS sessions.
+    pub(crate) fn tls_bytes(&self) -> usize {
+        let tls = self.tls.as_ref();
+        tls.map_or(0, |tls| tls.sessions.held_bytes())
     }
 
     /// A new turn: its inflate allowance and its time.
     pub(crate) fn begin_turn(&mut self, raw_ms: u64, intended_wait_ms: u64) {
         self.now_tick = self.clock.advance(raw_ms, intended_wait_ms);
         self.codec.refill(DEFLATE_BYTES_PER_TURN);
+        if let Some(tls) = &mut self.tls {
+            tls.begin_turn();
+        }
     }
 }
 
@@ -124,6 +149,8 @@ pub(crate) enum Next {
     Again,
     /// It waits for something the others use up: run it next turn, before them.
     First,
+    /// It is shaking hands, or would like to: run it when its turn comes.
+    InLine,
     /// It is over; reap it at the end of the turn.
     Over(Ending),
 }

@@ -1,6 +1,7 @@
 //! One worker on real sockets: mio's poll, listeners of its own, and the hatch to the others.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +11,10 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::app::App;
 use super::worker::{Turn, Worker};
-use super::{ConnId, Event, Host, Ready, Stream};
+use super::{ConnId, Event, Host, Newcomer, Ready, Stream};
 use crate::metrics::Counters;
 use crate::sys::passing::{Passer, Taker};
-use crate::sys::{Endpoint, Listener, Socket, clock};
+use crate::sys::{Endpoint, Listener, Socket, clock, ktls};
 
 /// Events taken from the kernel per poll.
 const EVENTS_PER_POLL: usize = 1024;
@@ -83,6 +84,8 @@ pub(super) struct MioHost {
     listeners: Vec<Listener>,
     /// Whether each of them is somebody else's, too.
     are_inherited: Vec<bool>,
+    /// Whether each of them is for TLS.
+    are_tls: Vec<bool>,
     taker: Taker,
     passers: Arc<[Passer]>,
     /// Given up to accept one more when descriptors have run out.
@@ -92,17 +95,17 @@ pub(super) struct MioHost {
 }
 
 impl MioHost {
-    /// Joins the workers on `seat`, listening at `endpoints`.
+    /// Joins the workers on `seat`, listening at `endpoints`; beside each, whether it is for TLS.
     pub(super) fn new(
         poll: &Poll,
-        endpoints: &[&Endpoint],
+        endpoints: &[(&Endpoint, bool)],
         (seat, is_parted): (usize, bool),
         taker: Taker,
         passers: Arc<[Passer]>,
     ) -> io::Result<Self> {
         let registry = poll.registry().try_clone()?;
         let mut listeners = Vec::with_capacity(endpoints.len());
-        for (index, endpoint) in endpoints.iter().enumerate() {
+        for (index, (endpoint, _)) in endpoints.iter().enumerate() {
             let listener = endpoint.listen()?;
             let fd = listener.as_raw_fd();
             registry.register(&mut SourceFd(&fd), Token(index), Interest::READABLE)?;
@@ -112,7 +115,8 @@ impl MioHost {
             seat,
             registry,
             listeners,
-            are_inherited: endpoints.iter().map(|e| e.is_inherited()).collect(),
+            are_inherited: endpoints.iter().map(|(e, _)| e.is_inherited()).collect(),
+            are_tls: endpoints.iter().map(|(_, is_tls)| *is_tls).collect(),
             taker,
             passers,
             spare: None,
@@ -132,6 +136,10 @@ impl Host for MioHost {
 
     fn accept(&mut self, listener: usize) -> io::Result<Socket> {
         self.listeners[listener].accept()
+    }
+
+    fn is_tls(&self, listener: usize) -> bool {
+        self.are_tls[listener]
     }
 
     fn register(&mut self, stream: &Socket, id: ConnId) -> io::Result<()> {
@@ -159,16 +167,18 @@ impl Host for MioHost {
         self.seat
     }
 
-    fn hand_over(&mut self, to: usize, stream: &Socket) -> io::Result<()> {
+    fn hand_over(&mut self, to: usize, newcomer: &Newcomer<Socket>) -> io::Result<()> {
         if !self.is_parted {
             return Err(io::ErrorKind::Unsupported.into()); // it would find no descriptor either
         }
         let passer = self.passers.get(to).ok_or(io::ErrorKind::NotFound)?;
-        passer.pass(stream)
+        passer.pass(&newcomer.stream, newcomer.is_tls.into())
     }
 
-    fn take_over(&mut self) -> io::Result<Socket> {
-        self.taker.take()
+    fn take_over(&mut self) -> io::Result<Newcomer<Socket>> {
+        let (stream, word) = self.taker.take()?;
+        let is_tls = word != 0;
+        Ok(Newcomer { stream, is_tls })
     }
 
     fn accept_spare(&mut self, listener: usize) -> io::Result<Socket> {
@@ -205,5 +215,17 @@ impl Stream for Socket {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         Self::shutdown_write(self)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        Self::peer(self)
+    }
+
+    fn install_keys(
+        &self,
+        read: &ktls::Keys<'_>,
+        write: &ktls::Keys<'_>,
+    ) -> Result<(), ktls::Refusal> {
+        ktls::install(self, read, write)
     }
 }

@@ -3,7 +3,8 @@
 
 use super::script::{Script, ScriptHost};
 use super::{
-    Answer, App, ConnId, Event, House, Mail, Outbox, Ready, Turn, Worker, WorkerConfig, mailbox,
+    Answer, App, ConnId, Event, House, Mail, Outbox, Peer, Ready, Turn, Worker, WorkerConfig,
+    mailbox,
 };
 use crate::http1::Head;
 use crate::limits::Limits;
@@ -54,7 +55,7 @@ impl App for Mirror {
     type Conn = ();
     type Letter = ();
 
-    fn on_request(&mut self, _: &Head<'_>) -> Answer<()> {
+    fn on_request(&mut self, _: &Head<'_>, _: &Peer<'_>) -> Answer<()> {
         Answer::Upgrade {
             conn: (),
             protocol: None,
@@ -79,6 +80,7 @@ fn serve(host: &ScriptHost, peer: &Script, turns_max: usize) {
             mode: Mode::Dedicated,
             ..DeflateConfig::default()
         },
+        tls: None,
         connections_max: 4,
         connections_expected: 4,
         house: House::new(4),

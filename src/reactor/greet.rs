@@ -1,15 +1,17 @@
 //! The opening of a connection: one HTTP request head, one answer.
 
+use std::ops::Range;
+
 use super::Stream;
 use super::app::{Answer, App, Ending};
 use super::connection::Phase;
 use super::converse::{Filled, Run};
 use super::desk::Next;
+use super::origin::Peer;
 use super::outbox::Outbox;
 use crate::http1::{self, Head, append_response};
 use crate::ws::deflate::{Agreed, Compression};
 use crate::ws::extension;
-use crate::ws::frame::HEADROOM;
 use crate::ws::handshake::{Upgrade, append_accept};
 
 const PLAIN_TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
@@ -28,15 +30,26 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Opening: reads, and answers as soon as the head is whole. Frames that came in the same
     /// segment are served at once.
     pub(crate) fn greet(&mut self) -> Next {
-        let length = match self.receive(HEADROOM) {
-            Filled::Bytes(length) => length,
-            Filled::Nothing => return Next::Wait,
-            Filled::Eof | Filled::Broken => return Next::Over(Ending::HungUp),
-        };
-        let end = HEADROOM + length;
+        match self.receive() {
+            Filled::Bytes(range) => self.greet_with(range),
+            Filled::Last(range, ending) => {
+                let next = match range.is_empty() {
+                    true => Next::Wait,
+                    false => self.greet_with(range),
+                };
+                self.after_last(next, ending)
+            }
+            Filled::Nothing => Next::Wait,
+            Filled::Later(next) => next,
+            Filled::Eof | Filled::Broken => Next::Over(Ending::HungUp),
+        }
+    }
+
+    fn greet_with(&mut self, received: Range<usize>) -> Next {
+        let end = received.end;
         let greeted = match self.conn.take_unread() {
-            None => self.answer_received(end),
-            Some((head, scanned)) => self.answer_collected(head, scanned, end),
+            None => self.answer_received(received),
+            Some((head, scanned)) => self.answer_collected(head, scanned, received),
         };
         match greeted {
             Greeted::Partial if self.wants_to_run() => Next::Again,
@@ -48,33 +61,39 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// The usual case: the whole head in one read, parsed where it lies.
-    fn answer_received(&mut self, end: usize) -> Greeted {
+    fn answer_received(&mut self, received: Range<usize>) -> Greeted {
         // The buffer is lent to the parser while the rest of the desk works on the answer.
         let recv = std::mem::take(&mut self.desk.recv);
         let mut scanned = 0;
-        let greeted = self.answer(&recv[HEADROOM..end], &mut scanned);
+        let start = received.start;
+        let greeted = self.answer(&recv[received.clone()], &mut scanned);
         if let Greeted::Partial = greeted {
-            self.conn.keep_unread(recv[HEADROOM..end].to_vec(), scanned);
+            self.conn.keep_unread(recv[received].to_vec(), scanned);
         }
         self.desk.recv = recv;
         match greeted {
-            Greeted::Upgraded(length) => Greeted::Upgraded(HEADROOM + length),
+            Greeted::Upgraded(length) => Greeted::Upgraded(start + length),
             other => other,
         }
     }
 
     /// A head in pieces is collected, and scanned only where it is new.
     #[cold]
-    fn answer_collected(&mut self, mut head: Vec<u8>, mut scanned: usize, end: usize) -> Greeted {
-        let known = head.len();
-        head.extend_from_slice(&self.desk.recv[HEADROOM..end]);
+    fn answer_collected(
+        &mut self,
+        mut head: Vec<u8>,
+        mut scanned: usize,
+        received: Range<usize>,
+    ) -> Greeted {
+        let (known, start) = (head.len(), received.start);
+        head.extend_from_slice(&self.desk.recv[received]);
         let greeted = self.answer(&head, &mut scanned);
         if let Greeted::Partial = greeted {
             self.conn.keep_unread(head, scanned);
         }
         match greeted {
             // The head ends in the bytes just read, for it was not complete without them.
-            Greeted::Upgraded(length) => Greeted::Upgraded(HEADROOM + length - known),
+            Greeted::Upgraded(length) => Greeted::Upgraded(start + length - known),
             other => other,
         }
     }
@@ -101,7 +120,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             self.respond(503, ("Retry-After", "5"), "The server is going down.\n");
             return false;
         }
-        let (state, protocol) = match self.app.on_request(head) {
+        let (state, protocol) = match self.ask(head) {
             Answer::Upgrade { conn, protocol } => (conn, protocol),
             Answer::Respond {
                 status,
@@ -130,6 +149,23 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         true
     }
 
+    /// The application's answer. Who asked has been said then, and is forgotten.
+    fn ask(&mut self, head: &Head<'_>) -> Answer<A::Conn> {
+        let origin = self
+            .conn
+            .backlog
+            .as_mut()
+            .and_then(|backlog| backlog.origin.take());
+        let peer = Peer {
+            stream: &self.conn.stream,
+            origin: origin.as_deref(),
+            is_tls: self.conn.is_tls(),
+        };
+        let answer = self.app.on_request(head, &peer);
+        self.conn.drop_empty_backlog();
+        answer
+    }
+
     /// The application failed before it was a WebSocket.
     pub(crate) fn respond_internal_error(&mut self) {
         self.respond(500, PLAIN_TEXT, "The application failed.\n");
@@ -155,8 +191,9 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             desk,
             app,
             outgoing,
+            compression,
         } = self;
-        conn.compression = Compression::new(agreed);
+        *compression = Compression::new(agreed);
         conn.heard(desk.now_tick);
         desk.counters.upgraded += 1;
         let mut closing = false;
@@ -165,7 +202,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             id: *id,
             cork: &mut desk.cork,
             codec: &mut desk.codec,
-            compression: &mut conn.compression,
+            compression,
             outgoing,
             queued_bytes: 0,
             closing: &mut closing,

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use crate::limits::Limits;
+use crate::tls::ServerTls;
 
 mod acceptor;
 mod app;
 pub mod clock;
+mod config;
 mod connection;
 mod converse;
 mod cork;
@@ -24,26 +26,33 @@ mod entries;
 pub mod fuzzing;
 mod greet;
 mod house;
+mod line;
 pub mod mailbox;
 mod newcomers;
+mod origin;
 mod outbox;
 mod outqueue;
 mod script;
+mod sealed;
 mod stocktaking;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod wheel;
 mod worker;
 
 pub use app::{Answer, App, Ending};
+pub use config::WorkerConfig;
 pub use crew::{Crew, CrewConfig, Started};
 pub use entries::ConnId;
 pub use house::{House, WORKERS_MAX};
+pub use origin::Peer;
 pub use outbox::{Outbox, Outgoing};
 pub use outqueue::SharedFrame;
-pub use stream::{Event, Host, Ready, Stream};
-pub use worker::{Turn, Worker, WorkerConfig};
+pub use stream::{Event, Host, Newcomer, Ready, Stream};
+pub use tls::TlsConfig;
+pub use worker::{Turn, Worker};
 
 /// What a worker finds in its mailbox.
 #[derive(Debug)]
@@ -62,6 +71,8 @@ pub enum Mail<L> {
     },
     /// Hold connections to other limits from now on.
     Limits(Arc<Limits>),
+    /// Shake hands with other certificates from now on.
+    Tls(ServerTls),
     /// Finish at once.
     Stop,
 }

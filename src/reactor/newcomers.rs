@@ -19,7 +19,7 @@ use super::app::{App, Ending};
 use super::connection::{Flags, Phase};
 use super::house::Place;
 use super::worker::Worker;
-use super::{Host, Stream};
+use super::{Host, Newcomer, Stream};
 
 /// Between two log lines about the same exhaustion.
 const QUIET_TICKS: u32 = 100;
@@ -29,11 +29,11 @@ impl<A: App, H: Host> Worker<A, H> {
     pub(super) fn accept_waiting(&mut self) {
         self.acceptor.tick(self.desk.now_tick);
         if self.acceptor.is_busy()
-            && let Some((stream, to)) = self.stranded.take()
+            && let Some((newcomer, to)) = self.stranded.take()
         {
             match to {
-                Some(to) => self.hand_over(stream, to),
-                None => self.place(stream),
+                Some(to) => self.hand_over(newcomer, to),
+                None => self.place(newcomer),
             }
         }
         let mut from = 0;
@@ -41,10 +41,10 @@ impl<A: App, H: Host> Worker<A, H> {
             from = listener + 1;
             for _ in 0..ACCEPTS_PER_TURN {
                 match self.acceptor.accept(&mut self.host, listener) {
-                    Accepted::Stream(stream) if self.acceptor.is_hatch(listener) => {
-                        self.settle(stream); // its place was kept by whoever sent it
+                    Accepted::Newcomer(newcomer) if self.acceptor.is_hatch(listener) => {
+                        self.settle(newcomer); // its place was kept by whoever sent it
                     }
-                    Accepted::Stream(stream) => self.welcome(stream),
+                    Accepted::Newcomer(newcomer) => self.welcome(newcomer),
                     Accepted::Nobody => break,
                     Accepted::Exhausted(cause) => {
                         self.complain(cause);
@@ -62,30 +62,34 @@ impl<A: App, H: Host> Worker<A, H> {
         }
     }
 
-    fn welcome(&mut self, stream: H::Stream) {
+    fn welcome(&mut self, newcomer: Newcomer<H::Stream>) {
         self.desk.counters.accepted += 1;
-        self.place(stream);
+        self.place(newcomer);
     }
 
-    fn place(&mut self, stream: H::Stream) {
+    fn place(&mut self, newcomer: Newcomer<H::Stream>) {
         match self.house.enter(self.seat) {
-            Place::Here => self.settle(stream),
-            Place::With(other) if self.leaving.is_none() => self.hand_over(stream, other),
+            Place::Here => self.settle(newcomer),
+            Place::With(other) if self.leaving.is_none() => self.hand_over(newcomer, other),
             Place::With(other) => {
                 self.house.leave(other); // it may be gone before it looks
-                self.turn_away(stream);
+                self.turn_away(newcomer);
             }
-            Place::Soon if self.leaving.is_none() => self.strand(stream, None),
-            Place::Soon | Place::Nowhere => self.turn_away(stream),
+            Place::Soon if self.leaving.is_none() => self.strand(newcomer, None),
+            Place::Soon | Place::Nowhere => self.turn_away(newcomer),
         }
     }
 
     /// A newcomer's request is often there already: it is answered before the connection is
     /// registered, which spares a wake-up.
-    fn settle(&mut self, stream: H::Stream) {
+    fn settle(&mut self, Newcomer { stream, is_tls }: Newcomer<H::Stream>) {
         let id = self.entries.insert(stream, self.desk.now_tick);
         if let Some(conn) = self.entries.of(id) {
             conn.flags.set(Flags::READABLE);
+            if is_tls {
+                conn.flags.set(Flags::TLS);
+                conn.flags.set(Flags::CAME_BY_TLS);
+            }
         }
         self.run(id, |run| run.serve());
         let Some(conn) = self.entries.of(id) else {
@@ -102,41 +106,45 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     /// Gives a newcomer to the worker that has kept a place for it.
-    fn hand_over(&mut self, stream: H::Stream, to: usize) {
-        match self.host.hand_over(to, &stream) {
+    fn hand_over(&mut self, newcomer: Newcomer<H::Stream>, to: usize) {
+        match self.host.hand_over(to, &newcomer) {
             Ok(()) => self.desk.counters.handed_over += 1,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.strand(stream, Some(to));
+                self.strand(newcomer, Some(to));
             }
             Err(_) => {
                 self.house.leave(to);
-                self.turn_away(stream);
+                self.turn_away(newcomer);
             }
         }
     }
 
     /// Whoever waits in our queue waits a little longer, and is not turned away.
-    fn strand(&mut self, stream: H::Stream, to: Option<usize>) {
-        self.stranded = Some((stream, to));
+    fn strand(&mut self, newcomer: Newcomer<H::Stream>, to: Option<usize>) {
+        self.stranded = Some((newcomer, to));
         self.acceptor.rest(self.desk.now_tick);
     }
 
     /// Nobody is handed over any more.
     pub(super) fn give_up_stranded(&mut self) {
-        if let Some((stream, to)) = self.stranded.take() {
+        if let Some((newcomer, to)) = self.stranded.take() {
             if let Some(to) = to {
                 self.house.leave(to);
             }
-            self.turn_away(stream);
+            self.turn_away(newcomer);
         }
     }
 
     /// Best effort, there is no entry to go on with.
-    fn turn_away(&mut self, mut stream: H::Stream) {
+    fn turn_away(&mut self, newcomer: Newcomer<H::Stream>) {
+        let Newcomer { mut stream, is_tls } = newcomer;
         self.desk.counters.turned_away += 1;
         // Closing over an unread request would send a reset, which overtakes the answer.
         let _ = stream.recv(&mut self.desk.recv);
-        let _ = stream.send(TURNED_AWAY);
+        let _ = stream.send(match is_tls {
+            true => TURNED_AWAY_TLS,
+            false => TURNED_AWAY,
+        });
         let _ = stream.shutdown_write();
     }
 
@@ -146,10 +154,12 @@ impl<A: App, H: Host> Worker<A, H> {
         let Ok(stream) = self.host.accept_spare(listener) else {
             return false;
         };
+        let is_tls = self.host.is_tls(listener);
+        let newcomer = Newcomer { stream, is_tls };
         self.desk.counters.accepted += 1;
         match self.house.enter_elsewhere(self.seat) {
-            Some(other) => self.hand_over(stream, other),
-            None => self.turn_away(stream),
+            Some(other) => self.hand_over(newcomer, other),
+            None => self.turn_away(newcomer),
         }
         self.host.restock();
         true
@@ -176,3 +186,6 @@ impl<A: App, H: Host> Worker<A, H> {
 
 /// For those who come when the house is full.
 const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// The same for those who speak TLS: a fatal alert, internal_error. There is none that means "later", and
+/// a handshake for the sake of a 503 is what there is no room for.
+const TURNED_AWAY_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 80];

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 
 use super::Stream;
+use super::cork::send_once;
+use super::tls::Sealer;
 use crate::ws::frame::{Kind, Opcode, append_frame};
 
 /// Pieces handed to one `writev`. The kernel allows 1024; past a few dozen the call is long
@@ -39,12 +41,14 @@ struct Chunk {
 enum Bytes {
     Owned(Vec<u8>),
     Shared(SharedFrame),
+    /// Records of TLS, already made: only ever the first chunk of a queue.
+    Sealed(Vec<u8>),
 }
 
 impl Chunk {
     fn rest(&self) -> &[u8] {
         let all = match &self.bytes {
-            Bytes::Owned(bytes) => bytes,
+            Bytes::Owned(bytes) | Bytes::Sealed(bytes) => bytes,
             Bytes::Shared(frame) => frame.bytes(),
         };
         &all[self.sent..]
@@ -68,7 +72,7 @@ impl OutQueue {
     /// Memory of the queue. A shared frame is not counted: it is not ours alone.
     pub(crate) fn held_bytes(&self) -> usize {
         let owned = self.chunks.iter().map(|chunk| match &chunk.bytes {
-            Bytes::Owned(bytes) => bytes.capacity(),
+            Bytes::Owned(bytes) | Bytes::Sealed(bytes) => bytes.capacity(),
             Bytes::Shared(_) => 0,
         });
         self.chunks.capacity() * size_of::<Chunk>() + owned.sum::<usize>()
@@ -107,6 +111,20 @@ impl OutQueue {
         });
     }
 
+    /// Queues records of TLS: behind those that are there, in front of what is still to be sealed.
+    pub(crate) fn push_sealed(&mut self, records: &[u8]) {
+        self.bytes += records.len();
+        if let Some(Chunk {
+            bytes: Bytes::Sealed(before),
+            ..
+        }) = self.chunks.front_mut()
+        {
+            return before.extend_from_slice(records);
+        }
+        let bytes = Bytes::Sealed(records.to_vec());
+        self.chunks.push_front(Chunk { bytes, sent: 0 });
+    }
+
     fn push(&mut self, chunk: Chunk) {
         let rest = chunk.rest().len();
         if rest > 0 {
@@ -128,6 +146,36 @@ impl OutQueue {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same for a peer that speaks TLS: what is queued is sealed at last, from where it lies.
+    pub(crate) fn flush_sealed<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        sealer: &mut Sealer<'_>,
+    ) -> io::Result<bool> {
+        while let Some(front) = self.chunks.front() {
+            if let Bytes::Sealed(_) = front.bytes {
+                match stream.send(front.rest()) {
+                    Ok(sent) => self.forget(sent),
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
+                continue;
+            }
+            let (taken, records) = sealer.seal(self.chunks.iter().map(Chunk::rest));
+            if records.is_empty() {
+                *self = Self::default(); // nothing can be said any more
+                break;
+            }
+            let sent = send_once(stream, records)?;
+            self.forget(taken);
+            if sent < records.len() {
+                self.push_sealed(&records[sent..]);
             }
         }
         Ok(true)

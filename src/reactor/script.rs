@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
 use std::rc::Rc;
 
-use super::{ConnId, Host, Stream};
+use super::{ConnId, Host, Newcomer, Stream};
 
 /// A stream whose peer is a script. Clones are handles to the same stream.
 #[derive(Clone, Default)]
@@ -188,17 +188,22 @@ impl Stream for Script {
     }
 }
 
-/// A host with one listener whose newcomers the test lines up.
+/// Listener 1 of [`ScriptHost`].
+pub(crate) const TLS_LISTENER: usize = 1;
+
+/// A host with a listener, and one for TLS, whose newcomers the test lines up.
 #[derive(Clone, Default)]
 pub(crate) struct ScriptHost(Rc<RefCell<HostState>>);
 
 #[derive(Default)]
 struct HostState {
     waiting: VecDeque<io::Result<Script>>,
+    /// The same at the listener for TLS.
+    waiting_tls: VecDeque<Script>,
     /// What other workers hand over.
-    hatch: VecDeque<Script>,
+    hatch: VecDeque<Newcomer<Script>>,
     /// Given to other workers: to whom, and what.
-    handed: Vec<(usize, Script)>,
+    handed: Vec<(usize, Newcomer<Script>)>,
     /// The others take nothing for now.
     is_behind: bool,
     /// Descriptors set aside.
@@ -222,6 +227,14 @@ impl ScriptHost {
     }
 
     #[cfg(test)]
+    /// A peer connects to the listener for TLS.
+    pub(crate) fn connect_tls(&self) -> Script {
+        let script = Script::new();
+        self.0.borrow_mut().waiting_tls.push_back(script.clone());
+        script
+    }
+
+    #[cfg(test)]
     /// The next accept fails.
     pub(crate) fn fail_accept(&self, error: io::Error) {
         self.0.borrow_mut().waiting.push_back(Err(error));
@@ -229,15 +242,17 @@ impl ScriptHost {
 
     #[cfg(test)]
     /// Another worker hands a peer over.
-    pub(crate) fn hand_in(&self) -> Script {
+    pub(crate) fn hand_in(&self, is_tls: bool) -> Script {
         let script = Script::new();
-        self.0.borrow_mut().hatch.push_back(script.clone());
+        let stream = script.clone();
+        let newcomer = Newcomer { stream, is_tls };
+        self.0.borrow_mut().hatch.push_back(newcomer);
         script
     }
 
     #[cfg(test)]
     /// Who was given to whom since the last call.
-    pub(crate) fn take_handed(&self) -> Vec<(usize, Script)> {
+    pub(crate) fn take_handed(&self) -> Vec<(usize, Newcomer<Script>)> {
         std::mem::take(&mut self.0.borrow_mut().handed)
     }
 
@@ -268,15 +283,20 @@ impl Host for ScriptHost {
     type Stream = Script;
 
     fn listeners(&self) -> usize {
-        1
+        2
     }
 
-    fn accept(&mut self, _: usize) -> io::Result<Script> {
-        self.0
-            .borrow_mut()
-            .waiting
-            .pop_front()
-            .unwrap_or(Err(ErrorKind::WouldBlock.into()))
+    fn accept(&mut self, listener: usize) -> io::Result<Script> {
+        let mut host = self.0.borrow_mut();
+        let waiting = match listener {
+            TLS_LISTENER => host.waiting_tls.pop_front().map(Ok),
+            _ => host.waiting.pop_front(),
+        };
+        waiting.unwrap_or(Err(ErrorKind::WouldBlock.into()))
+    }
+
+    fn is_tls(&self, listener: usize) -> bool {
+        listener == TLS_LISTENER
     }
 
     fn register(&mut self, _: &Script, id: ConnId) -> io::Result<()> {
@@ -288,16 +308,16 @@ impl Host for ScriptHost {
         self.0.borrow_mut().listening = false;
     }
 
-    fn hand_over(&mut self, to: usize, stream: &Script) -> io::Result<()> {
+    fn hand_over(&mut self, to: usize, newcomer: &Newcomer<Script>) -> io::Result<()> {
         let mut host = self.0.borrow_mut();
         if host.is_behind {
             return Err(ErrorKind::WouldBlock.into());
         }
-        host.handed.push((to, stream.clone()));
+        host.handed.push((to, newcomer.clone()));
         Ok(())
     }
 
-    fn take_over(&mut self) -> io::Result<Script> {
+    fn take_over(&mut self) -> io::Result<Newcomer<Script>> {
         let taken = self.0.borrow_mut().hatch.pop_front();
         taken.ok_or(ErrorKind::WouldBlock.into())
     }

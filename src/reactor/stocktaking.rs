@@ -23,13 +23,14 @@ pub(super) struct Stocktaking {
 }
 
 impl Stocktaking {
-    /// Begins with what a worker holds whatever connections it has.
-    pub(super) fn new(round: u64, worker_bytes: usize) -> Self {
+    /// Begins with what a worker holds whatever connections it has, and what is counted already.
+    pub(super) fn new(round: u64, worker_bytes: usize, tls_bytes: usize) -> Self {
         Self {
             round,
             cursor: 0,
             ledger: Ledger {
                 workers: worker_bytes as u64,
+                tls: tls_bytes as u64,
                 ..Ledger::default()
             },
         }
@@ -59,7 +60,7 @@ impl Stocktaking {
     fn count<S: Stream, A: App>(&mut self, app: &A, conn: &Connection<S, A::Conn>) {
         let ledger = &mut self.ledger;
         ledger.partial += conn.inbound.held_bytes() as u64;
-        ledger.deflate += conn.compression.held_bytes() as u64;
+        ledger.deflate += conn.compression_bytes() as u64;
         if let Some(backlog) = &conn.backlog {
             let unread = backlog.unread_bytes() as u64;
             match conn.phase {

@@ -3,8 +3,10 @@
 //! The real ones are sockets and mio (`host`); the scripted ones of the tests are plain data.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 use super::ConnId;
+use crate::sys::ktls;
 
 /// A non-blocking byte stream. `WouldBlock` means: wait for the next readiness event.
 pub trait Stream {
@@ -16,6 +18,32 @@ pub trait Stream {
     fn send_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Sends our FIN; reading goes on.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// Where the peer is, if it has an address.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Hands the records of a TLS connection to the kernel: from then on the stream is plaintext.
+    fn install_keys(
+        &self,
+        read: &ktls::Keys<'_>,
+        write: &ktls::Keys<'_>,
+    ) -> Result<(), ktls::Refusal> {
+        let _ = (read, write);
+        Err(ktls::Refusal::Unsupported(
+            io::ErrorKind::Unsupported.into(),
+        ))
+    }
+}
+
+/// Somebody who has just connected.
+#[derive(Clone, Debug)]
+pub struct Newcomer<S> {
+    /// What it is heard through.
+    pub stream: S,
+    /// Whether it came to a listener for TLS.
+    pub is_tls: bool,
 }
 
 /// Where streams come from and how the worker hears of them.
@@ -26,6 +54,11 @@ pub trait Host {
     fn listeners(&self) -> usize;
     /// Takes one waiting connection off a listener's queue.
     fn accept(&mut self, listener: usize) -> io::Result<Self::Stream>;
+    /// Whether whoever comes to that listener speaks TLS.
+    fn is_tls(&self, listener: usize) -> bool {
+        let _ = listener;
+        false
+    }
     /// Asks for edge-triggered events of both directions, tagged with `id`, for as long as the
     /// stream lives.
     fn register(&mut self, stream: &Self::Stream, id: ConnId) -> io::Result<()>;
@@ -44,14 +77,14 @@ pub trait Host {
     }
 
     /// Gives a newcomer to another worker, which has kept a place for it. `WouldBlock`: that worker
-    /// is behind; after an error of any kind the stream is still ours.
-    fn hand_over(&mut self, to: usize, stream: &Self::Stream) -> io::Result<()> {
-        let _ = (to, stream);
+    /// is behind; after an error of any kind it is still ours.
+    fn hand_over(&mut self, to: usize, newcomer: &Newcomer<Self::Stream>) -> io::Result<()> {
+        let _ = (to, newcomer);
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// The next newcomer another worker has given us.
-    fn take_over(&mut self) -> io::Result<Self::Stream> {
+    fn take_over(&mut self) -> io::Result<Newcomer<Self::Stream>> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 

@@ -22,6 +22,7 @@ mod figures;
 mod leaving;
 mod panics;
 mod pressure;
+mod tls;
 mod transcripts;
 
 const KEY: [u8; 4] = [1, 2, 3, 4];
@@ -41,8 +42,19 @@ impl App for Parrot {
     type Conn = Box<u32>;
     type Letter = (ConnId, &'static str);
 
-    fn on_request(&mut self, head: &Head<'_>) -> Answer<Box<u32>> {
+    fn on_request(&mut self, head: &Head<'_>, peer: &Peer<'_>) -> Answer<Box<u32>> {
         match head.path() {
+            "/who" => Answer::Respond {
+                status: 200,
+                content_type: "text/plain",
+                body: format!(
+                    "{:?} {:?} {:?}\n",
+                    peer.is_tls(),
+                    peer.server_name(),
+                    peer.certificate().map(|facts| &facts.subject)
+                )
+                .into(),
+            },
             "/panic" => panic!("as asked"),
             "/echo" | "/panic-open" => Answer::Upgrade {
                 conn: Box::new(u32::from(head.path() != "/echo")),
@@ -126,18 +138,22 @@ impl World {
     }
 
     fn compressing(limits: Limits, connections_max: usize, deflate: DeflateConfig) -> Self {
-        let (host, app) = (ScriptHost::new(), Parrot::default());
-        let endings = app.endings.clone();
-        let (post, mailbox) = mailbox(Arc::new(fuzzing::waker()), 64);
-        let config = WorkerConfig {
+        Self::made_of(&WorkerConfig {
             limits,
             deflate,
+            tls: None,
             connections_max,
             connections_expected: connections_max,
             house: House::new(connections_max),
             board: Board::new(1),
-        };
-        let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], &config);
+        })
+    }
+
+    fn made_of(config: &WorkerConfig) -> Self {
+        let (host, app) = (ScriptHost::new(), Parrot::default());
+        let endings = app.endings.clone();
+        let (post, mailbox) = mailbox(Arc::new(fuzzing::waker()), 64);
+        let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], config);
         Self {
             worker,
             host,

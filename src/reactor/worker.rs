@@ -8,22 +8,22 @@ use std::sync::Arc;
 use super::acceptor::{ACCEPTS_PER_TURN, Acceptor};
 use super::app::{App, Ending};
 use super::clock::TICK_MS;
+use super::config::WorkerConfig;
 use super::connection::{Connection, Flags, Phase};
 use super::converse::Run;
 use super::deadline::{Due, due};
 use super::desk::{Desk, Next};
 use super::drain::Drain;
 use super::entries::Entries;
-use super::house::{House, WORKERS_MAX};
+use super::house::House;
+use super::line::Line;
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
 use super::outqueue::SharedFrame;
 use super::stocktaking::Stocktaking;
 use super::wheel::Wheel;
-use super::{ConnId, Event, Host, Mail};
-use crate::limits::Limits;
+use super::{ConnId, Event, Host, Mail, Newcomer};
 use crate::metrics::{Board, Counters};
-use crate::ws::deflate::DeflateConfig;
 
 /// Timers looked at per turn: most turn out to be pings, which are writes of some 5 us. Thousands
 /// due in one tick become several turns, with reads in between.
@@ -37,38 +37,6 @@ const LETTERS_PER_TURN: usize = 1024;
 /// Connections still taken off the accept queue when going down: the longest queue the kernel
 /// keeps by default.
 const LAST_ACCEPTS: usize = 65_536;
-
-/// What a worker is made of.
-pub struct WorkerConfig {
-    /// The bounds of each connection.
-    pub limits: Limits,
-    /// Compression.
-    pub deflate: DeflateConfig,
-    /// What a worker's descriptors allow. Newcomers beyond it go to a worker that has room.
-    pub connections_max: usize,
-    /// How many to expect: entries are laid out for them at the start, so that a ramp never moves
-    /// them. That takes address space; memory is touched when connections come.
-    pub connections_expected: usize,
-    /// The same for all workers together.
-    pub house: Arc<House>,
-    /// Where the workers' figures can be read.
-    pub board: Arc<Board>,
-}
-
-impl Default for WorkerConfig {
-    /// Default limits, no compression, a million connections in all.
-    fn default() -> Self {
-        let connections_max = 1_000_000;
-        Self {
-            limits: Limits::default(),
-            deflate: DeflateConfig::default(),
-            connections_max,
-            connections_expected: connections_max,
-            house: House::new(connections_max),
-            board: Board::new(WORKERS_MAX),
-        }
-    }
-}
 
 /// One event loop's state. It does no polling itself: `turn` is given events and time.
 pub struct Worker<A: App, H: Host> {
@@ -85,11 +53,13 @@ pub struct Worker<A: App, H: Host> {
     pub(super) seat: usize,
     /// A newcomer that has to wait: for the worker with that number, which was behind, or for one
     /// that is yet to join. While it is here, nobody else is accepted.
-    pub(super) stranded: Option<(H::Stream, Option<usize>)>,
+    pub(super) stranded: Option<(Newcomer<H::Stream>, Option<usize>)>,
     /// Connections with something to do, run next turn. Each is in it at most once (`QUEUED`).
     ready: Vec<ConnId>,
     /// Those of them that go first: they have waited for their share of inflating longer.
     first: Vec<ConnId>,
+    /// Those who shake hands, or would like to.
+    line: Line,
     /// Who is running, or ran last: whom a panic is charged to.
     running: ConnId,
     /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
@@ -161,12 +131,13 @@ impl<A: App, H: Host> Worker<A, H> {
             stranded: None,
             entries: Entries::with_capacity(config.connections_expected),
             wheel: Wheel::new(0),
-            desk: Desk::new(&config.limits, &config.deflate),
+            desk: Desk::new(&config.limits, &config.deflate, config.tls.as_ref()),
             mailbox,
             outgoing: Outgoing::new(posts),
             house: config.house.clone(),
             ready: Vec::new(),
             first: Vec::new(),
+            line: Line::default(),
             running: ConnId::new(0, 0),
             dirty: VecDeque::new(),
             over: Vec::new(),
@@ -226,8 +197,9 @@ impl<A: App, H: Host> Worker<A, H> {
         });
     }
 
-    /// Runs each of those who lined up once.
+    /// Runs each of those who lined up once; of those who shake hands, as many as may in a turn.
     fn run_ready(&mut self) {
+        self.guarded(Self::run_line);
         if self.ready.is_empty() && self.first.is_empty() {
             return;
         }
@@ -241,6 +213,14 @@ impl<A: App, H: Host> Worker<A, H> {
                 worker.run(id, |run| run.on_turn());
             }
         });
+    }
+
+    fn run_line(&mut self) {
+        while let Some(tls) = &self.desk.tls
+            && let Some(id) = self.line.next(tls)
+        {
+            self.run(id, |run| run.on_turn());
+        }
     }
 
     /// Does work that goes through many connections. A panic in it costs the connection that was
@@ -281,6 +261,7 @@ impl<A: App, H: Host> Worker<A, H> {
             conn.flags.set(Flags::QUEUED);
             match next {
                 Next::First => self.first.push(id),
+                Next::InLine => self.line.join(id, conn.tls.is_some()),
                 _ => self.ready.push(id),
             }
         }
@@ -297,17 +278,22 @@ impl<A: App, H: Host> Worker<A, H> {
             return false;
         };
         self.running = id;
-        let before = (conn.phase, conn.inbound.begun_tick());
+        let before = conn.awaited();
+        let compression = conn.take_compression();
         let mut run = Run {
             id,
             conn,
             desk: &mut self.desk,
             app: &mut self.app,
             outgoing: &mut self.outgoing,
+            compression,
         };
         let next = what(&mut run);
-        let after = (run.conn.phase, run.conn.inbound.begun_tick());
-        if next != Next::Wait || before != after {
+        let Run {
+            conn, compression, ..
+        } = run;
+        conn.put_compression(compression);
+        if next != Next::Wait || before != conn.awaited() {
             self.follow_up(id, next);
         }
         true
@@ -316,7 +302,7 @@ impl<A: App, H: Host> Worker<A, H> {
     fn follow_up(&mut self, id: ConnId, next: Next) {
         match next {
             Next::Wait => {}
-            Next::Again | Next::First => self.enqueue(id, next),
+            Next::Again | Next::First | Next::InLine => self.enqueue(id, next),
             Next::Over(ending) => return self.end(id, ending),
         }
         self.arm(id);
@@ -356,9 +342,10 @@ impl<A: App, H: Host> Worker<A, H> {
                 }
                 Some(Mail::Stop) => return ControlFlow::Break(()),
                 Some(Mail::Limits(limits)) => self.desk.set_limits(&limits),
+                Some(Mail::Tls(server)) => self.desk.set_tls(server),
                 Some(Mail::TakeStock { round }) => {
-                    let worker_bytes = self.desk.held_bytes();
-                    self.stocktaking = Some(Stocktaking::new(round, worker_bytes));
+                    let (worker, tls) = (self.desk.held_bytes(), self.desk.tls_bytes());
+                    self.stocktaking = Some(Stocktaking::new(round, worker, tls));
                 }
                 Some(Mail::Drain { window_ms }) => {
                     let window_ticks = window_ms.div_ceil(TICK_MS as u32);
@@ -529,6 +516,9 @@ impl<A: App, H: Host> Worker<A, H> {
                 continue;
             };
             self.desk.counters.closed += 1;
+            if let Some(tls) = &mut self.desk.tls {
+                tls.forget(&mut conn);
+            }
             self.house.leave(self.seat);
             if let Some(state) = conn.app.take() {
                 self.desk.counters.ended += 1;
@@ -547,6 +537,7 @@ impl<A: App, H: Host> Worker<A, H> {
             || self.mail_waits
             || self.stocktaking.is_some()
             || !self.dirty.is_empty()
+            || (self.desk.tls.as_ref()).is_some_and(|tls| self.line.moves(tls))
         {
             return Turn::Wait(0);
         }

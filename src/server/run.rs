@@ -44,6 +44,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
             true => claim_all(config)?,
             false => inherited,
         },
+        tls_endpoints: Vec::new(),
         workers: plan.workers,
         shards: plan.shards,
         descriptors_expected: plan.descriptors_expected,
@@ -55,6 +56,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
         worker: WorkerConfig {
             limits: config.limits.clone(),
             deflate: adapt::deflate(&config.deflate),
+            tls: None,
             connections_max: usize::try_from(plan.worker_connections_max)?,
             connections_expected: usize::try_from(plan.worker_connections_expected)?,
             house: house.clone(),

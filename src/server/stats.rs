@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(
             stats.ledger_line(),
             "14 connections open, 0 sockets; RSS 20 MiB, kernel about 48 KiB; ledger: entries 640 B \
-             vacant 0 B handshakes 0 B partial 0 B queues 0 B deflate 0 B sessions 0 B workers 128 KiB"
+             vacant 0 B handshakes 0 B partial 0 B queues 0 B deflate 0 B tls 0 B sessions 0 B workers 128 KiB"
         );
     }
 }

@@ -41,22 +41,23 @@ pub fn channel() -> io::Result<(Passer, Taker)> {
 }
 
 impl Passer {
-    /// Gives a stream away. `WouldBlock`: the taker is behind; the stream is still the caller's, as
-    /// after every error.
-    pub fn pass(&self, stream: &Socket) -> io::Result<()> {
+    /// Gives a stream away, with a word about it. `WouldBlock`: the taker is behind; the stream is
+    /// still the caller's, as after every error.
+    pub fn pass(&self, stream: &Socket, word: u8) -> io::Result<()> {
         let streams = [stream.as_fd()];
         let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut beside = SendAncillaryBuffer::new(&mut room);
         beside.push(SendAncillaryMessage::ScmRights(&streams));
-        let byte = [IoSlice::new(&[0])];
+        let byte = &[word];
+        let byte = [IoSlice::new(byte)];
         rustix::net::sendmsg(&self.fd, &byte, &mut beside, FLAGS)?;
         Ok(())
     }
 }
 
 impl Taker {
-    /// The next stream; it is non-blocking, as it was when it was given away.
-    pub fn take(&self) -> io::Result<Socket> {
+    /// The next stream and the word about it; it is non-blocking, as it was when it was given away.
+    pub fn take(&self) -> io::Result<(Socket, u8)> {
         let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut beside = RecvAncillaryBuffer::new(&mut room);
         let mut byte = [0];
@@ -68,7 +69,7 @@ impl Taker {
             _ => None,
         });
         match streams.next() {
-            Some(stream) => Ok(Socket::from_accepted(stream)),
+            Some(stream) => Ok((Socket::from_accepted(stream), byte[0])),
             None if received.bytes == 0 => Err(io::ErrorKind::WouldBlock.into()), // no passer is left
             // The kernel had no place for it in our table and dropped it.
             None => Err(io::Error::from_raw_os_error(libc::EMFILE)),
@@ -120,7 +121,8 @@ mod tests {
             let other = scope.spawn(move || {
                 parted.send(fdtable::part()).unwrap();
                 wait.recv().unwrap();
-                let taken = taker.take().unwrap();
+                let (taken, word) = taker.take().unwrap();
+                assert_eq!(word, 7);
                 assert_eq!(
                     taken.recv(&mut [0]).unwrap_err().kind(),
                     io::ErrorKind::WouldBlock,
@@ -131,7 +133,7 @@ mod tests {
             });
             part_it.recv().unwrap();
             let (ours, mut theirs) = stream();
-            passer.pass(&ours).unwrap();
+            passer.pass(&ours, 7).unwrap();
             drop(ours); // in flight it needs no descriptor
             passed.send(()).unwrap();
             let mut text = String::new();
@@ -145,11 +147,13 @@ mod tests {
     fn a_taker_that_is_behind_is_would_block_and_the_stream_stays_ours() {
         let (passer, taker) = channel().unwrap();
         let (ours, mut theirs) = stream();
-        let full = (0..100_000).find_map(|_| passer.pass(&ours).err()).unwrap();
+        let full = (0..100_000)
+            .find_map(|_| passer.pass(&ours, 0).err())
+            .unwrap();
         assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
         theirs.write_all(b"x").unwrap();
         assert_eq!(ours.recv(&mut [0]).unwrap(), 1);
         taker.take().unwrap();
-        passer.pass(&ours).expect("there is room again");
+        passer.pass(&ours, 0).expect("there is room again");
     }
 }

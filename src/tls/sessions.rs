@@ -508,6 +508,24 @@ impl Sessions {
         self.links.len() - self.handshakes
     }
 
+    /// Whether the handshake of a session is under way.
+    #[must_use]
+    pub fn is_handshaking(&self, id: SessionId) -> bool {
+        let Kind::Link(slot) = id.kind() else {
+            return false;
+        };
+        let link = self.links[slot].as_ref();
+        link.is_some_and(|link| link.stage() == Stage::Handshaking)
+    }
+
+    /// Memory of all sessions. What rustls has of them does not say how large it is: it is measured,
+    /// and reckoned with.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let links = self.links.len() * LINK_BYTES;
+        self.keys.held_bytes() + self.tail_bytes() + links + self.scratch.capacity()
+    }
+
     /// Bytes of records that are not whole.
     #[must_use]
     pub fn tail_bytes(&self) -> usize {
@@ -545,6 +563,8 @@ fn append(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut [u8]) -> usize
     out.truncate(start + written);
 }
 
+/// A connection of rustls, under way or kept: 3.4 to 4.1 KB were measured.
+const LINK_BYTES: usize = 4 << 10;
 /// Room for a KeyUpdate.
 const SMALL_RECORD_LEN: usize = OVERHEAD + 5;
 /// Room that close_notify needs, whoever keeps the session.

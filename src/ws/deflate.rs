@@ -32,7 +32,7 @@ mod history;
 mod inflating;
 
 pub use codec::{Codec, deflater_bytes};
-pub use history::Compression;
+pub use history::{Compression, Histories};
 pub use inflating::{INFLATER_BYTES, Inflating, Progress};
 
 /// How much compression, and what it may cost.

@@ -39,7 +39,10 @@ const WALLS: &[(&str, &[&str])] = &[
     ("ws", &["http1", "limits"]),
     ("tls", &["sys"]),
     ("config", &["limits"]),
-    ("reactor", &["ws", "http1", "sys", "metrics", "limits"]),
+    (
+        "reactor",
+        &["ws", "tls", "http1", "sys", "metrics", "limits"],
+    ),
     ("echo", &["reactor", "ws", "http1"]),
     ("hub", &["ws"]),
     ("dialect", &["hub"]),

@@ -82,7 +82,7 @@ fn one_who_was_handed_over_is_served_at_once() {
     let house = beside(&world, 0);
     // Whoever hands over has taken the place already.
     assert!(house.enter_elsewhere(1).is_some());
-    let peer = world.host.hand_in();
+    let peer = world.host.hand_in(false);
     peer.arrive(REQUEST);
     world.settle(&[Event::Newcomers]);
     assert!(peer.sent().starts_with(b"HTTP/1.1 101 "));

@@ -6,7 +6,7 @@ use crate::ws::deflate::Mode;
 
 impl World {
     /// Asks for a ledger and turns until it is there.
-    fn ledger(&mut self, round: u64) -> Ledger {
+    pub(super) fn ledger(&mut self, round: u64) -> Ledger {
         self.post
             .post(Mail::TakeStock { round })
             .expect("room in the mailbox");

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::*;
 use crate::http1::Head;
 use crate::metrics::Board;
-use crate::reactor::{Answer, App, CrewConfig, Outbox, WorkerConfig};
+use crate::reactor::{Answer, App, CrewConfig, Outbox, Peer, WorkerConfig};
 use crate::sys::{Address, Endpoint, ListenOptions};
 use crate::ws::message::Message;
 
@@ -24,7 +24,7 @@ impl App for Sleeper {
     type Conn = ();
     type Letter = ();
 
-    fn on_request(&mut self, _: &Head<'_>) -> Answer<()> {
+    fn on_request(&mut self, _: &Head<'_>, _: &Peer<'_>) -> Answer<()> {
         self.asleep.send(self.number).unwrap();
         let _ = self.wake.lock().unwrap().recv();
         Answer::Respond {

@@ -7,6 +7,6 @@ mod pipe;
 mod records;
 
 #[cfg(test)]
-pub(in crate::tls) use pipe::certificate;
+pub(crate) use pipe::certificate;
 pub use pipe::{Endpoint, Pipe, server_options, tls_connection};
 pub use records::{Pair, Receiver, record_layer};

@@ -195,7 +195,7 @@ pub fn server_options() -> ServerOptions {
     }
 }
 
-pub(in crate::tls) fn certificate(made: &DevCertificate) -> Certificate {
+pub(crate) fn certificate(made: &DevCertificate) -> Certificate {
     let chain = certificates(made.certificate.as_bytes()).expect("our own PEM parses");
     Certificate {
         facts: Facts::of(&chain[0]).expect("our own certificate parses"),

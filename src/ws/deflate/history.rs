@@ -2,7 +2,8 @@
 
 use super::Agreed;
 
-/// The compression state of one connection.
+/// The compression state of one connection. Whoever keeps millions of them keeps the
+/// [parts](Self::into_parts): together they have 6 bytes of padding.
 #[derive(Debug, Default)]
 pub struct Compression {
     /// `None` without the extension.
@@ -21,11 +22,21 @@ impl Compression {
         }
     }
 
+    /// The state whose parts these are.
+    #[inline]
+    pub const fn from_parts(agreed: Option<Agreed>, histories: Option<Box<Histories>>) -> Self {
+        Self { agreed, histories }
+    }
+
+    /// What was agreed on, and the text that is kept for it, if any is.
+    #[inline]
+    pub fn into_parts(self) -> (Option<Agreed>, Option<Box<Histories>>) {
+        (self.agreed, self.histories)
+    }
+
     /// Bytes of memory held beside the struct itself.
     pub fn held_bytes(&self) -> usize {
-        self.histories.as_ref().map_or(0, |histories| {
-            size_of::<Histories>() + histories.sent.0.capacity() + histories.received.0.capacity()
-        })
+        self.histories.as_ref().map_or(0, |held| held.held_bytes())
     }
 
     /// The text that was sent compressed.
@@ -39,10 +50,18 @@ impl Compression {
     }
 }
 
+/// The text of both directions that windows still reach.
 #[derive(Debug, Default)]
-struct Histories {
+pub struct Histories {
     sent: History,
     received: History,
+}
+
+impl Histories {
+    /// Bytes of memory in all.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.sent.0.capacity() + self.received.0.capacity()
+    }
 }
 
 /// The last text of one direction, never more than its window.
