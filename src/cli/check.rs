@@ -21,7 +21,7 @@ pub struct Verdict {
 pub fn check(path: &Path, form: CheckForm) -> Verdict {
     let contents = file::read(path);
     let settings = contents.settings.len();
-    let problems = match resolve(contents.settings, Vec::new(), contents.problems) {
+    let problems = match resolve(contents, Vec::new(), Vec::new()) {
         Ok(resolved) => resolved.warnings,
         Err(problems) => problems,
     };

@@ -46,7 +46,8 @@ Usage: throng [serve] [--config FILE] [FLAGS]
 Runs the server until SIGTERM or SIGINT. The first signal drains it, a second one ends it at once.
 
 Each flag has a key in the file: --max-message 1MiB is max_message = \"1MiB\". Flags win over the
-file, the file over the defaults. Sizes: 4096, 64KiB, 16MiB. Times: 500ms, 25s, 2m. A flag given
+file, the file over the defaults. Keys of Access stand in a section [auth] of the file, those of
+Admission in [limits]. Sizes: 4096, 64KiB, 16MiB. Times: 500ms, 25s, 2m. A flag given
 twice counts once, the last time; --listen adds up.
 
   --config FILE               Read this TOML file
@@ -103,7 +104,7 @@ pub fn knob(knob: &Knob) -> String {
   default   {default}
   accepts   {accepts}
   flag      {flag} {example}
-  file      {key} = {literal}
+  file      {line}
 
 {story}
 ",
@@ -113,8 +114,7 @@ pub fn knob(knob: &Knob) -> String {
         default = knob.show(&Config::default()),
         accepts = knob.accepts(),
         example = knob.example,
-        key = knob.key(),
-        literal = literal(&knob.kind, knob.example),
+        line = knob.line(&literal(&knob.kind, knob.example)),
         story = wrap(knob.story, 0, LINE_CHARS_MAX),
     )
 }

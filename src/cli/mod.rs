@@ -94,12 +94,11 @@ pub fn run(
 fn serve(
     file: Option<std::path::PathBuf>,
     flags: Vec<crate::config::Setting>,
-    mut problems: Vec<Problem>,
+    problems: Vec<Problem>,
     err: &mut dyn Write,
 ) -> Outcome {
     let contents = file.as_deref().map_or_else(Contents::default, file::read);
-    problems.extend(contents.problems);
-    match resolve(contents.settings, flags, problems) {
+    match resolve(contents, flags, problems) {
         Ok(resolved) => {
             print_problems(err, &resolved.warnings);
             Outcome::Serve(Box::new(resolved))

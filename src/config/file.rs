@@ -1,9 +1,12 @@
-//! The configuration file: flat TOML, one key per knob, every value with its place.
+//! The configuration file: TOML, one key per knob, every value with its place.
 //!
 //! ```toml
 //! listen = ["127.0.0.1:9000", "unix:/run/throng.sock"]
 //! max_message = "4MiB"
 //! ping_interval = "25s"
+//!
+//! [auth]
+//! origins = ["https://app.example.com"]
 //! ```
 //!
 //! The parser is asked to go on after a mistake, so that one look at the output is enough to mend
@@ -18,16 +21,20 @@ use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::knob::{ENDPOINTS_MAX, Kind};
+use super::knob::{Group, Kind, LIST_ENTRIES_MAX};
 use super::knobs::{self, KNOBS};
 use super::suggest::nearest;
-use super::{Knob, Place, Problem, Setting};
+use super::{Knob, Place, Problem, Setting, Tokens};
+
+mod tokens;
 
 /// What a file says: its settings, and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// Every value of a known key and a fitting type, in the order of the file.
     pub settings: Vec<Setting>,
+    /// What tokens are checked with.
+    pub tokens: Tokens,
     /// Everything else.
     pub problems: Vec<Problem>,
 }
@@ -36,8 +43,8 @@ pub struct Contents {
 pub fn read(path: &Path) -> Contents {
     let name: Rc<str> = path.to_string_lossy().into();
     let refused = |cause: String, cure: &str| Contents {
-        settings: Vec::new(),
         problems: vec![Problem::error(Place::File(name.clone()), cause, cure)],
+        ..Contents::default()
     };
     let mut bytes = Vec::new();
     let outcome =
@@ -61,12 +68,12 @@ pub fn read(path: &Path) -> Contents {
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
             let place = Source::new(&name, &text).place(valid);
             Contents {
-                settings: Vec::new(),
                 problems: vec![Problem::error(
                     place,
                     "the file is not UTF-8 from here on",
                     "save it as UTF-8",
                 )],
+                ..Contents::default()
             }
         }
     }
@@ -88,18 +95,26 @@ pub fn parse(name: &str, text: &str) -> Contents {
     contents.problems.sort_by_key(|p| p.place.reading_order());
     contents.problems.dedup_by_key(|p| p.place.line());
     let broken_lines: Vec<_> = contents.problems.iter().map(|p| p.place.line()).collect();
-    let mut entries: Vec<_> = table.get_ref().iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    for (key, value) in entries {
+    for (key, value) in in_order(table.get_ref()) {
         if contents.problems.len() >= PROBLEMS_MAX {
             break;
         }
         // What the parser made up to get past a broken line is not worth a complaint of its own.
         if !broken_lines.contains(&source.place(key.span().start).line()) {
-            source.entry(key, value, &mut contents);
+            source.top_entry(key, value, &mut contents);
         }
     }
     contents
+}
+
+type Key<'d> = Spanned<DeString<'d>>;
+type Value<'d> = Spanned<DeValue<'d>>;
+
+/// The entries of a table as they are written, not as they are sorted.
+fn in_order<'t, 'd>(table: &'t DeTable<'d>) -> Vec<(&'t Key<'d>, &'t Value<'d>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
 }
 
 /// A file's text, to turn offsets into lines and columns.
@@ -131,34 +146,54 @@ impl<'t> Source<'t> {
         }
     }
 
+    fn top_entry(&self, key: &Key<'_>, value: &Value<'_>, contents: &mut Contents) {
+        let section = {
+            let mut sections = Group::ALL.into_iter().filter_map(Group::section);
+            sections.find(|section| section == key.get_ref())
+        };
+        match (section, value.get_ref()) {
+            (Some(section), DeValue::Table(table)) => {
+                for (key, value) in in_order(table) {
+                    self.entry(Some(section), key, value, contents);
+                }
+            }
+            _ => self.entry(None, key, value, contents),
+        }
+    }
+
+    /// One key, of the top or of a section.
     fn entry(
         &self,
-        key: &Spanned<DeString<'_>>,
-        value: &Spanned<DeValue<'_>>,
+        section: Option<&'static str>,
+        key: &Key<'_>,
+        value: &Value<'_>,
         contents: &mut Contents,
     ) {
         let name: &str = key.get_ref();
-        let Some(knob) = KNOBS.iter().find(|knob| knob.key() == name) else {
+        if section == Some("auth") && tokens::WORDS.contains(&name) {
+            return self.token_entry(name, value, contents);
+        }
+        let knob = KNOBS.iter().find(|knob| knob.key() == name);
+        let Some(knob) = knob.filter(|knob| knob.group.section() == section) else {
             let place = self.place(key.span().start);
-            contents
-                .problems
-                .push(unknown(name, place, value.get_ref()));
+            let problem = match knob {
+                Some(knob) => misplaced(knob, place),
+                None => unknown(name, place, value.get_ref()),
+            };
+            contents.problems.push(problem);
             return;
         };
-        match (value.get_ref(), &knob.kind) {
-            (DeValue::Array(items), Kind::Endpoints(_)) if items.is_empty() => {
+        match value.get_ref() {
+            DeValue::Array(items) if knob.is_list() && items.is_empty() => {
                 contents.problems.push(Problem::error(
                     self.place(value.span().start),
                     format!("{name} is empty"),
-                    format!(
-                        "name at least one address, as {name} = \"{}\"",
-                        knob.example
-                    ),
+                    format!("name at least one, as {name} = \"{}\"", knob.example),
                 ));
             }
-            (DeValue::Array(items), Kind::Endpoints(_)) => {
+            DeValue::Array(items) if knob.is_list() => {
                 // The one too many is refused at its place by the knob itself.
-                for item in items.iter().take(ENDPOINTS_MAX + 1) {
+                for item in items.iter().take(LIST_ENTRIES_MAX + 1) {
                     self.value(knob, item, contents);
                 }
             }
@@ -180,12 +215,28 @@ impl<'t> Source<'t> {
     }
 }
 
+/// A key that is known, elsewhere.
+fn misplaced(knob: &Knob, place: Place) -> Problem {
+    let key = knob.key();
+    let (cause, cure) = match knob.group.section() {
+        Some(section) => (
+            format!("{key} stands outside of [{section}]"),
+            format!("write [{section}] on the line before it, below all keys without a section"),
+        ),
+        None => (
+            format!("{key} stands in a section"),
+            "write it at the top of the file, above all sections".to_owned(),
+        ),
+    };
+    Problem::error(place, cause, cure)
+}
+
 fn unknown(key: &str, place: Place, value: &DeValue<'_>) -> Problem {
     if value.is_table() {
         return Problem::error(
             place,
             format!("unknown section {key:?}"),
-            "the file has no sections: write every key at its top",
+            "the sections are [auth] and [limits]; every other key stands at the top",
         );
     }
     let cure = match suggestion(key) {
@@ -215,7 +266,11 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             DeValue::Integer(number),
         ) if number.radix() == 10 => Ok(number.as_str().trim_start_matches('+').to_owned()),
         (
-            Kind::Bytes(_) | Kind::Duration(_) | Kind::Choice(_) | Kind::Endpoints(_),
+            Kind::Bytes(_)
+            | Kind::Duration(_)
+            | Kind::Choice(_)
+            | Kind::Endpoints(_)
+            | Kind::Origins(_),
             DeValue::String(text),
         ) => Ok(text.clone().into_owned()),
         // Only words: a quoted number is a mistake that is better seen than guessed at.
@@ -233,6 +288,7 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             Kind::Switch(_) => "true or false",
             Kind::Choice(_) => "a word in quotes",
             Kind::Endpoints(_) => "an address in quotes or a list of them",
+            Kind::Origins(_) => "an origin in quotes or a list of them",
         }),
     }
 }

@@ -1,8 +1,12 @@
 //! One knob: its name, what it accepts, and how it is set and shown.
 
+use std::fmt;
+
+use super::endpoint::EndpointError;
+use super::origin::OriginError;
 use super::quantity::{self, QuantityError};
 use super::suggest::nearest;
-use super::{Config, Count, Endpoint};
+use super::{Config, Count, Endpoint, Origin};
 
 /// Something an operator can set, by flag or in the file.
 #[derive(Debug)]
@@ -28,6 +32,10 @@ pub struct Knob {
 pub enum Group {
     /// Where and with what.
     Serving,
+    /// Who may connect.
+    Access,
+    /// How many may connect, and how fast.
+    Admission,
     /// What one message or head may cost.
     Sizes,
     /// How long a peer may take.
@@ -42,8 +50,10 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order of `--help`.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Serving,
+        Self::Access,
+        Self::Admission,
         Self::Sizes,
         Self::Times,
         Self::Queues,
@@ -55,11 +65,22 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Serving => "Serving",
+            Self::Access => "Access",
+            Self::Admission => "Admission",
             Self::Sizes => "Sizes",
             Self::Times => "Times",
             Self::Queues => "Slow readers",
             Self::Compression => "Compression",
             Self::Machine => "Sockets and cores",
+        }
+    }
+
+    /// The table of the file that its keys stand in; most stand at the top.
+    pub fn section(self) -> Option<&'static str> {
+        match self {
+            Self::Access => Some("auth"),
+            Self::Admission => Some("limits"),
+            _ => None,
         }
     }
 }
@@ -80,7 +101,9 @@ pub enum Kind {
     /// One of a few words.
     Choice(Choice),
     /// Addresses; the flag may be repeated.
-    Endpoints(List),
+    Endpoints(List<Endpoint>),
+    /// Origins of pages; the flag may be repeated.
+    Origins(List<Origin>),
 }
 
 /// A bounded number. The bounds fit the field it is written to (a test writes both).
@@ -131,13 +154,13 @@ pub struct Choice {
     pub write: fn(&mut Config, &str) -> bool,
 }
 
-/// A list of addresses.
+/// A list.
 #[derive(Debug)]
-pub struct List {
+pub struct List<T> {
     /// Reads the field.
-    pub read: fn(&Config) -> &[Endpoint],
+    pub read: fn(&Config) -> &[T],
     /// The field itself.
-    pub slot: fn(&mut Config) -> &mut Vec<Endpoint>,
+    pub slot: fn(&mut Config) -> &mut Vec<T>,
 }
 
 /// Why a value is refused; the caller knows where it was written.
@@ -160,6 +183,14 @@ impl Knob {
         self.name.replace('-', "_")
     }
 
+    /// How the file says it: `max_message = "1MiB"`, `[auth] anonymous = "off"`.
+    pub fn line(&self, literal: &str) -> String {
+        match self.group.section() {
+            Some(section) => format!("[{section}] {} = {literal}", self.key()),
+            None => format!("{} = {literal}", self.key()),
+        }
+    }
+
     /// Sets it from text. A list grows; whoever starts a new one clears it first.
     pub fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
         match &self.kind {
@@ -178,7 +209,16 @@ impl Knob {
             Kind::CountOrAuto(tally) => tally.accept(config, text, self),
             Kind::Switch(toggle) => toggle.accept(config, text),
             Kind::Choice(choice) => choice.accept(config, text),
-            Kind::Endpoints(list) => list.accept(config, text),
+            Kind::Endpoints(list) => {
+                let full = "listen on :port to cover every IPv4 address";
+                let refusal = |error: EndpointError| (error.to_string(), error.cure(text));
+                list.accept(config, text.parse().map_err(refusal), full)
+            }
+            Kind::Origins(list) => {
+                let full = "serve pages from fewer places, or write * for any";
+                let refusal = |error: OriginError| (error.to_string(), error.cure().to_owned());
+                list.accept(config, text.parse().map_err(refusal), full)
+            }
         }
     }
 
@@ -194,13 +234,8 @@ impl Knob {
             },
             Kind::Switch(toggle) => SWITCH[usize::from((toggle.read)(config))].to_owned(),
             Kind::Choice(choice) => (choice.read)(config).to_owned(),
-            Kind::Endpoints(list) => {
-                let shown: Vec<_> = (list.read)(config)
-                    .iter()
-                    .map(Endpoint::to_string)
-                    .collect();
-                shown.join(", ")
-            }
+            Kind::Endpoints(list) => list.show(config),
+            Kind::Origins(list) => list.show(config),
         }
     }
 
@@ -214,6 +249,7 @@ impl Knob {
             Kind::Switch(_) => SWITCH.join("|"),
             Kind::Choice(choice) => choice.words.join("|"),
             Kind::Endpoints(_) => "ADDR".to_owned(),
+            Kind::Origins(_) => "ORIGIN".to_owned(),
         }
     }
 
@@ -227,12 +263,22 @@ impl Knob {
             Kind::Switch(_) => SWITCH.join(" or "),
             Kind::Choice(choice) => choice.words.join(", "),
             Kind::Endpoints(_) => "ip:port, [ipv6]:port, :port, unix:/path".to_owned(),
+            Kind::Origins(_) => "scheme://host, scheme://host:port, same, *".to_owned(),
         }
     }
 
     /// Whether its flag may be given more than once.
     pub fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::Endpoints(_))
+        matches!(self.kind, Kind::Endpoints(_) | Kind::Origins(_))
+    }
+
+    /// Forgets the entries of a list.
+    pub fn clear_list(&self, config: &mut Config) {
+        match &self.kind {
+            Kind::Endpoints(list) => (list.slot)(config).clear(),
+            Kind::Origins(list) => (list.slot)(config).clear(),
+            _ => {}
+        }
     }
 
     fn unreadable(&self, error: QuantityError) -> Refusal {
@@ -326,26 +372,33 @@ impl Choice {
     }
 }
 
-impl List {
-    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
-        match text.parse::<Endpoint>() {
-            Ok(endpoint) if (self.read)(config).contains(&endpoint) => Err(Refusal {
-                cause: "is listed twice".to_owned(),
-                cure: "name each address once".to_owned(),
-            }),
-            Ok(_) if (self.read)(config).len() == ENDPOINTS_MAX => Err(Refusal {
-                cause: format!("is one address more than the {ENDPOINTS_MAX} there can be"),
-                cure: "listen on :port to cover every IPv4 address".to_owned(),
-            }),
-            Ok(endpoint) => {
-                (self.slot)(config).push(endpoint);
-                Ok(())
+impl<T: PartialEq + fmt::Display> List<T> {
+    fn accept(
+        &self,
+        config: &mut Config,
+        entry: Result<T, (String, String)>,
+        full: &str,
+    ) -> Result<(), Refusal> {
+        let (cause, cure) = match entry {
+            Ok(entry) if (self.read)(config).contains(&entry) => {
+                ("is listed twice".to_owned(), "name each once".to_owned())
             }
-            Err(error) => Err(Refusal {
-                cause: error.to_string(),
-                cure: error.cure(text),
-            }),
-        }
+            Ok(_) if (self.read)(config).len() == LIST_ENTRIES_MAX => (
+                format!("is one more than the {LIST_ENTRIES_MAX} there can be"),
+                full.to_owned(),
+            ),
+            Ok(entry) => {
+                (self.slot)(config).push(entry);
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        Err(Refusal { cause, cure })
+    }
+
+    fn show(&self, config: &Config) -> String {
+        let shown: Vec<_> = (self.read)(config).iter().map(T::to_string).collect();
+        shown.join(", ")
     }
 }
 
@@ -354,4 +407,4 @@ const AUTO: &str = "auto";
 /// The two positions of a switch, indexed by it.
 const SWITCH: [&str; 2] = ["off", "on"];
 /// Every worker opens every listener, so this is multiplied by the cores; 64 is plenty for people.
-pub(super) const ENDPOINTS_MAX: usize = 64;
+pub(super) const LIST_ENTRIES_MAX: usize = 64;

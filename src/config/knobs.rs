@@ -4,7 +4,7 @@
 //! whole table, so its flag, its file key, its range and its place in the README come with it.
 
 use super::knob::{Choice, Group, Kind, List, Number, Tally, Toggle};
-use super::{App, Count, DeflateMode, Knob};
+use super::{Anonymous, App, Count, DeflateMode, Knob};
 
 /// A [`Number`] over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
 macro_rules! number {
@@ -159,6 +159,89 @@ pub static KNOBS: &[Knob] = &[
             second signal ends the process at once. Keep it below TimeoutStopSec of the unit.",
         example: "30s",
         also: &["drain", "grace", "shutdown-timeout", "stop-timeout"],
+    },
+    Knob {
+        name: "anonymous",
+        group: Group::Access,
+        kind: Kind::Choice(choice!(auth.anonymous:
+            "auto" => Anonymous::Auto,
+            "off" => Anonymous::Off,
+            "on" => Anonymous::On)),
+        brief: "Whether clients without a token may connect",
+        story: "auto lets them in where only this machine can connect (loopback addresses, Unix \
+            sockets), and only as long as no key is configured: for trying things out. A token that \
+            is no good is refused whatever is written here.",
+        example: "off",
+        also: &["allow-anonymous", "anonymous-connect", "insecure"],
+    },
+    Knob {
+        name: "origins",
+        group: Group::Access,
+        kind: Kind::Origins(List {
+            read: |config| &config.auth.origins,
+            slot: |config| &mut config.auth.origins,
+        }),
+        brief: "Pages that may connect, by scheme, host and port; repeat it for several",
+        story: "A browser sends its cookies to whoever a page connects to, and says which page it is. \
+            Compared is the whole origin: https://example.com is neither its subdomains nor its port \
+            8443. same is the host and port that were connected to, * is any. Clients that are no \
+            browsers say nothing and are not asked.",
+        example: "https://app.example.com",
+        also: &["allowed-origins", "origin", "cors", "check-origin"],
+    },
+    Knob {
+        name: "token-leeway",
+        group: Group::Access,
+        kind: Kind::Duration(number!(auth.leeway_ms: u32, SECOND_MS, HOUR_MS, zero "none")),
+        brief: "How far the clock of whoever signs tokens may be off",
+        story: "A token is good for that much longer than it says, and that much earlier.",
+        example: "30s",
+        also: &["leeway", "clock-skew"],
+    },
+    Knob {
+        name: "max-connections-per-ip",
+        group: Group::Admission,
+        kind: Kind::Count(
+            number!(admission.ip_connections_max: u32, 1, 1_000_000, zero "no limit"),
+        ),
+        brief: "Connections from one address; more are refused with 503",
+        story: "An IPv6 network of 64 bits counts as one address: that is what one customer has. Leave \
+            it off behind a proxy, where everybody has the proxy's address, and mind that offices and \
+            mobile networks put thousands behind one.",
+        example: "200",
+        also: &["ip-limit", "connections-per-ip"],
+    },
+    Knob {
+        name: "max-handshakes-per-ip",
+        group: Group::Admission,
+        kind: Kind::Count(number!(admission.ip_handshakes_per_s: u32, 1, 10_000, zero "no limit")),
+        brief: "Handshakes per second from one address; more are refused with 503",
+        story: "As many as in a second may come at once. Who is refused is told to come back later \
+            (Retry-After). Counted are addresses as in max-connections-per-ip.",
+        example: "20",
+        also: &["handshake-rate-per-ip", "ip-rate"],
+    },
+    Knob {
+        name: "max-handshakes",
+        group: Group::Admission,
+        kind: Kind::Count(number!(admission.handshakes_per_s: u32, 1, 1_000_000, zero "no limit")),
+        brief: "Handshakes per second in all; more are refused with 503",
+        story: "When a network comes back, everybody does. A handshake costs about thirty times a message, \
+            so leave room for those who are connected: half of what the load generator measured.",
+        example: "10000",
+        also: &["handshake-rate", "connection-rate", "connect-rate"],
+    },
+    Knob {
+        name: "limits-dry-run",
+        group: Group::Admission,
+        kind: Kind::Switch(Toggle {
+            read: |config| config.admission.is_dry_run,
+            write: |config, is_on| config.admission.is_dry_run = is_on,
+        }),
+        brief: "Count who is over a limit of this group, and let them in",
+        story: "For finding out whom a limit would hit before it does.",
+        example: "on",
+        also: &["dry-run"],
     },
     Knob {
         name: "max-message",

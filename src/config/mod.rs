@@ -17,15 +17,19 @@ pub mod endpoint;
 pub mod file;
 pub mod knob;
 pub mod knobs;
+pub mod origin;
 pub mod problem;
 pub mod quantity;
 pub mod resolve;
 pub mod suggest;
+pub mod tokens;
 
 pub use endpoint::Endpoint;
 pub use knob::Knob;
+pub use origin::Origin;
 pub use problem::{Place, Problem};
 pub use resolve::{Resolved, Setting, resolve};
+pub use tokens::Tokens;
 
 /// Everything the server needs to know before it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,10 @@ pub struct Config {
     pub limits: Limits,
     /// Compression (RFC 7692).
     pub deflate: Deflate,
+    /// Who may connect.
+    pub auth: Auth,
+    /// How many may connect, and how fast.
+    pub admission: Admission,
     /// How long the goodbyes are spread after the first SIGTERM; 0 closes everybody at once.
     pub drain_ms: u32,
     /// Connections the kernel may hold ready for `accept`, per listener.
@@ -71,6 +79,43 @@ pub enum Count {
 pub enum App {
     /// Sends every message back.
     Echo,
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Whether clients without a token may.
+    pub anonymous: Anonymous,
+    /// Which pages may; never empty.
+    pub origins: Vec<Origin>,
+    /// How far the clocks of whoever signs tokens may be off.
+    pub leeway_ms: u32,
+    /// What tokens are checked with.
+    pub tokens: Tokens,
+}
+
+/// Whether clients without a token may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Anonymous {
+    /// On listeners that only this machine reaches, as long as no key is configured.
+    Auto,
+    /// Never.
+    Off,
+    /// Always.
+    On,
+}
+
+/// How many may connect, and how fast; 0 is as many and as fast as they like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Connections from one address (IPv6: one /64).
+    pub ip_connections_max: u32,
+    /// Handshakes per second from one address (IPv6: one /64).
+    pub ip_handshakes_per_s: u32,
+    /// Handshakes per second in all.
+    pub handshakes_per_s: u32,
+    /// Whether who is over a limit is only counted.
+    pub is_dry_run: bool,
 }
 
 /// How much memory compression may cost.
@@ -111,6 +156,10 @@ impl Default for Config {
             stats: true,
             limits: Limits::default(),
             deflate: Deflate::default(),
+            auth: Auth::default(),
+            // Off: behind a proxy everybody has the proxy's address, and nobody would guess why
+            // the hundredth client is refused.
+            admission: Admission::default(),
             // Leaves a default systemd unit (90 s to stop) room to finish.
             drain_ms: 10_000,
             // More than any kernel's default ceiling: net.core.somaxconn alone decides.
@@ -118,6 +167,18 @@ impl Default for Config {
             // A little less than a ping and its timeout: the kernel notices dead paths first.
             user_timeout_ms: 30_000,
             pin_cores: true,
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            anonymous: Anonymous::Auto,
+            origins: vec![Origin::Same],
+            // Machines that keep time by NTP agree to well within a second.
+            leeway_ms: 5_000,
+            tokens: Tokens::default(),
         }
     }
 }

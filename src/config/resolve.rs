@@ -6,7 +6,7 @@
 //! ```
 
 use super::endpoint::Endpoint;
-use super::knob::Kind;
+use super::file::Contents;
 use super::knobs::{self, KNOBS};
 use super::quantity::show_bytes;
 use super::{Config, Count, DeflateMode, Knob, Place, Problem};
@@ -44,19 +44,21 @@ impl Resolved {
 
 /// Combines both sources, the later one winning, or names everything that is wrong.
 ///
-/// `problems` are those found while reading the sources; with an error among them the outcome is
+/// `problems` are those found while reading the flags; with an error among them the outcome is
 /// an error, but the values are still checked so that nothing comes to light only afterwards.
 pub fn resolve(
-    file: Vec<Setting>,
+    file: Contents,
     flags: Vec<Setting>,
-    problems: Vec<Problem>,
+    mut problems: Vec<Problem>,
 ) -> Result<Resolved, Vec<Problem>> {
+    problems.extend(file.problems);
     let mut draft = Draft {
         config: Config::default(),
         origins: vec![Place::Default; KNOBS.len()],
         problems,
     };
-    draft.apply(file);
+    draft.config.auth.tokens = file.tokens;
+    draft.apply(file.settings);
     draft.apply(flags);
     draft.follow();
     draft.check_rules();
@@ -82,13 +84,11 @@ struct Draft {
 impl Draft {
     /// Takes the settings of one source. A list replaces what an earlier source said.
     fn apply(&mut self, settings: Vec<Setting>) {
-        let mut is_list_begun = false;
+        let mut lists_begun = Vec::new();
         for setting in settings {
-            if let Kind::Endpoints(list) = &setting.knob.kind
-                && !is_list_begun
-            {
-                (list.slot)(&mut self.config).clear();
-                is_list_begun = true;
+            if setting.knob.is_list() && !lists_begun.contains(&setting.knob.name) {
+                setting.knob.clear_list(&mut self.config);
+                lists_begun.push(setting.knob.name);
             }
             match setting.knob.accept(&mut self.config, &setting.text) {
                 Ok(()) => {}

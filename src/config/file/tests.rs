@@ -4,11 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::resolve;
+use crate::config::tokens::{Algorithm, KeyEntry, Material, Secret};
 
 /// `line:column: cause` of every problem, in order.
 fn complaints(text: &str) -> Vec<String> {
     let contents = parse("t.toml", text);
-    let problems = match resolve(contents.settings, Vec::new(), contents.problems) {
+    let problems = match resolve(contents, Vec::new(), Vec::new()) {
         Ok(resolved) => resolved.warnings,
         Err(problems) => problems,
     };
@@ -85,7 +86,6 @@ fn places_are_exact() {
             "pin_cores = 1",
             "1:13: pin_cores must be true or false, not an integer of this form",
         ),
-        ("[limits]\nmax_head = 1", "1:2: unknown section \"limits\""),
         // Columns count characters, not bytes; a mark at the front is not a character of line 1.
         (
             "app = \"é\"\nworkers = 0",
@@ -97,13 +97,48 @@ fn places_are_exact() {
             "2:11: backlog \"0\" is too small",
         ),
     ];
+    check(&table);
+}
+
+/// Texts, and the first complaint about each.
+fn check(table: &[(&str, &str)]) {
     for (text, expected) in table {
         assert_eq!(
             complaints(text).first().map(String::as_str),
-            Some(expected),
+            Some(*expected),
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_section_has_its_own_keys() {
+    check(&[
+        ("[server]\nmax_head = 1", "1:2: unknown section \"server\""),
+        (
+            "[limits]\nmax_head = 1",
+            "2:1: max_head stands in a section",
+        ),
+        (
+            "anonymous = \"on\"",
+            "1:1: anonymous stands outside of [auth]",
+        ),
+        (
+            "[limits]\nanonymous = \"on\"",
+            "2:1: anonymous stands outside of [auth]",
+        ),
+        ("auth = 1", "1:1: unknown key \"auth\""),
+        ("[auth]\norigin = \"*\"", "2:1: unknown key \"origin\""),
+        ("[auth]\norigins = []", "2:11: origins is empty"),
+        (
+            "[auth]\norigins = [\"same\", \"https://*.a.test\"]",
+            "2:20: origins \"https://*.a.test\" has a wildcard",
+        ),
+        (
+            "[auth]\norigins = [\"same\", \"same\"]",
+            "2:20: origins \"same\" is listed twice",
+        ),
+    ]);
 }
 
 #[test]
@@ -170,7 +205,7 @@ fn complaints_have_an_end() {
     let complaints = complaints(&format!("listen = [{list}]"));
     assert_eq!(
         complaints,
-        ["1:386: listen \":65\" is one address more than the 64 there can be"]
+        ["1:386: listen \":65\" is one more than the 64 there can be"]
     );
 }
 
@@ -229,4 +264,120 @@ proptest! {
             prop_assert!(column >= 1);
         }
     }
+}
+
+/// A key in `[auth]`, and what is said about it.
+#[test]
+fn keys_for_tokens_are_judged() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let table = [
+        (
+            "algorithm = \"HS256\"",
+            "1:1: a key has neither secret nor file",
+        ),
+        ("file = \"k\"", "1:1: a key has no algorithm"),
+        (
+            "algorithm = \"none\"\nfile = \"k\"",
+            "2:13: algorithm \"none\" is not one of them",
+        ),
+        (
+            "algorithm = \"hs256\"\nfile = \"k\"",
+            "2:13: algorithm \"hs256\" is not one of them",
+        ),
+        (
+            "algorithm = \"HS256\"\nsecret = \"sesame\"",
+            "3:10: the secret has fewer than 32 bytes",
+        ),
+        (
+            "algorithm = \"RS256\"\nsecret = \"SECRET\"",
+            "3:10: a key for RS256 is no secret",
+        ),
+        (
+            "algorithm = \"HS256\"\nsecret = \"SECRET\"\nfile = \"k\"",
+            "3:10: a key has both secret and file",
+        ),
+        (
+            "algorithm = 1",
+            "2:13: algorithm must be a text in quotes, not an integer of this form",
+        ),
+        (
+            "algorithm = \"HS256\"\nsecret = \"\"",
+            "3:10: secret must be a text in quotes, not empty",
+        ),
+        ("algoritm = \"HS256\"", "2:1: unknown key \"algoritm\""),
+    ];
+    for (text, expected) in table {
+        let text = format!("[[auth.keys]]\n{}", text.replace("SECRET", secret));
+        let complaints = complaints(&text);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        // Where a table of tables begins is the parser's own affair.
+        let complaint = complaints[0].split_once(": ").expect("place: cause").1;
+        let (place, cause) = expected.split_once(": ").expect("place: cause");
+        assert_eq!(complaint, cause, "{text}");
+        assert!(
+            place == "1:1" || complaints[0].starts_with(place),
+            "{complaints:?}"
+        );
+        assert!(!complaints[0].contains("sesame") && !complaints[0].contains(secret));
+    }
+    let many = format!("[[auth.keys]]\nalgorithm = \"HS256\"\nsecret = \"{secret}\"\n").repeat(17);
+    assert!(complaints(&many)[0].ends_with("there are 17 keys, and there can be 16"));
+    assert!(
+        complaints("[auth]\nkeys = 1")[0]
+            .ends_with("keys must be tables, not an integer of this form")
+    );
+    assert!(complaints("[auth]\ncookie = \"a;b\"")[0].ends_with("is no name of a cookie"));
+}
+
+#[test]
+fn tokens_are_read_whole() {
+    let text = r#"
+[auth]
+origins = ["same", "https://App.test:443"]
+anonymous = "off"
+issuer = "me"
+audience = "you"
+cookie = "throng_token"
+jwks = "keys.json"
+
+[[auth.keys]]
+algorithm = "HS256"
+kid = "2026"
+secret = "0123456789abcdef0123456789abcdef"
+
+[[auth.keys]]
+algorithm = "EdDSA"
+file = "/etc/throng/ed.pem"
+
+[limits]
+max_handshakes = 9
+"#;
+    let contents = parse("conf/t.toml", text);
+    assert_eq!(contents.problems, []);
+    let resolved = resolve(contents, Vec::new(), Vec::new()).expect("it is right");
+    let auth = resolved.config.auth;
+    assert_eq!(resolved.config.admission.handshakes_per_s, 9);
+    let origins: Vec<_> = auth.origins.iter().map(ToString::to_string).collect();
+    assert_eq!(origins, ["same", "https://app.test"]);
+    let tokens = auth.tokens;
+    assert_eq!(
+        (&*tokens.issuer, &*tokens.audience, &*tokens.cookie),
+        ("me", "you", "throng_token")
+    );
+    assert_eq!(tokens.jwks.as_deref(), Some(Path::new("conf/keys.json")));
+    let secret = Secret::new(b"0123456789abcdef0123456789abcdef").expect("it is long enough");
+    let expected = [
+        KeyEntry {
+            algorithm: Algorithm::Hs256,
+            kid: Some("2026".to_owned()),
+            material: Material::Secret(secret),
+        },
+        KeyEntry {
+            algorithm: Algorithm::EdDsa,
+            kid: None,
+            material: Material::File("/etc/throng/ed.pem".into()),
+        },
+    ];
+    assert_eq!(tokens.keys, expected);
+    assert!(!format!("{tokens:?}").contains("0123456789abcdef"));
 }

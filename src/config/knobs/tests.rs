@@ -13,7 +13,7 @@ fn by_flag(knob: &'static Knob, text: &str) -> Result<Config, String> {
         text: text.to_owned(),
         place: Place::CommandLine,
     };
-    resolve(Vec::new(), vec![setting], Vec::new())
+    resolve(file::Contents::default(), vec![setting], Vec::new())
         .map(|resolved| resolved.config)
         .map_err(|problems| problems[0].cause.clone())
 }
@@ -21,7 +21,7 @@ fn by_flag(knob: &'static Knob, text: &str) -> Result<Config, String> {
 /// Sets one knob as a file would.
 fn by_file(line: &str) -> Result<Config, String> {
     let contents = file::parse("t.toml", line);
-    resolve(contents.settings, Vec::new(), contents.problems)
+    resolve(contents, Vec::new(), Vec::new())
         .map(|resolved| resolved.config)
         .map_err(|problems| problems[0].to_string())
 }
@@ -33,7 +33,7 @@ fn bounds(knob: &Knob) -> Option<[String; 4]> {
         Kind::Duration(n) => (n.min, n.max, show_duration),
         Kind::Count(n) => (n.min, n.max, |n| n.to_string()),
         Kind::CountOrAuto(t) => (t.min.into(), t.max.into(), |n| n.to_string()),
-        Kind::Switch(_) | Kind::Choice(_) | Kind::Endpoints(_) => return None,
+        Kind::Switch(_) | Kind::Choice(_) | Kind::Endpoints(_) | Kind::Origins(_) => return None,
     };
     Some([show(min), show(max), show(min - 1), show(max + 1)])
 }
@@ -64,9 +64,7 @@ fn every_default_is_accepted_and_changes_nothing() {
     let defaults = Config::default();
     for knob in KNOBS {
         let mut config = defaults.clone();
-        if let Kind::Endpoints(list) = &knob.kind {
-            (list.slot)(&mut config).clear();
-        }
+        knob.clear_list(&mut config);
         knob.accept(&mut config, &knob.show(&defaults))
             .expect(knob.name);
         assert_eq!(config, defaults, "{}", knob.name);
@@ -76,11 +74,8 @@ fn every_default_is_accepted_and_changes_nothing() {
 #[test]
 fn flag_and_file_agree_on_every_example() {
     for knob in KNOBS {
-        let line = format!(
-            "{} = {}",
-            knob.key(),
-            file::literal(&knob.kind, knob.example)
-        );
+        let line = knob.line(&file::literal(&knob.kind, knob.example));
+        let line = line.replace("] ", "]\n");
         let from_flag = by_flag(knob, knob.example).expect(knob.name);
         assert_eq!(by_file(&line), Ok(from_flag.clone()), "{line}");
         assert_eq!(

@@ -1,6 +1,7 @@
 //! Precedence, knobs that follow others, and the rules between knobs.
 
 use super::*;
+use crate::config::knob::Kind;
 use crate::config::{App, file};
 use crate::limits::Limits;
 
@@ -19,7 +20,7 @@ fn resolved(file: &str, flags: &[&str]) -> Result<Resolved, Vec<Problem>> {
         let (name, text) = pair.split_once(' ').expect("name value");
         flag(name, text)
     });
-    resolve(contents.settings, flags.collect(), contents.problems)
+    resolve(contents, flags.collect(), Vec::new())
 }
 
 fn errors(file: &str, flags: &[&str]) -> Vec<String> {
@@ -126,7 +127,11 @@ fn no_single_valid_flag_is_refused_for_another_ones_default() {
             if knob.name == "queue-max" && edge == "1B" {
                 continue;
             }
-            let outcome = resolve(Vec::new(), vec![flag(knob.name, &edge)], Vec::new());
+            let outcome = resolve(
+                Contents::default(),
+                vec![flag(knob.name, &edge)],
+                Vec::new(),
+            );
             assert!(outcome.is_ok(), "{} {edge}: {outcome:?}", knob.name);
         }
     }
