@@ -115,11 +115,8 @@ pub fn unmask(bytes: &[u8], key: [u8; 4], phase: usize) {
         .map(|(index, byte)| byte ^ key[index % 4])
         .collect();
     let mut fast = bytes.to_vec();
-    mask::unmask_at(&mut fast, key, phase);
+    let is_ascii = mask::unmask_ascii(&mut fast, key, phase);
     assert_eq!(fast, naive);
-    let mut fused = bytes.to_vec();
-    let is_ascii = mask::unmask_ascii(&mut fused, key, phase);
-    assert_eq!(fused, naive);
     assert_eq!(is_ascii, naive.is_ascii());
 }
 

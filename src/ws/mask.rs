@@ -12,13 +12,8 @@ pub fn unmask(bytes: &mut [u8], key: [u8; 4]) {
     unmask_ascii(bytes, key, 0);
 }
 
-/// Unmasks a piece of a payload; `phase` is the offset of its first byte in the payload.
-#[inline]
-pub fn unmask_at(bytes: &mut [u8], key: [u8; 4], phase: usize) {
-    unmask_ascii(bytes, key, phase);
-}
-
-/// Unmasks a piece of a payload and says whether all of it is ASCII.
+/// Unmasks a piece of a payload and says whether all of it is ASCII; `phase` is the offset of its first
+/// byte in the payload.
 #[inline]
 pub fn unmask_ascii(bytes: &mut [u8], key: [u8; 4], phase: usize) -> bool {
     let key = key_at(key, phase);
