@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use throng::tuning::knob::Place;
+use throng::tuning::knobs;
 
 use crate::sample::root::ProcRoot;
 
@@ -108,12 +110,15 @@ impl Environment {
 }
 
 fn sysctls(root: &ProcRoot) -> BTreeMap<String, String> {
-    let read = |name: &&str| {
+    let limits = knobs::all().filter(|knob| matches!(knob.place, Place::Sysctl));
+    let limits = limits.map(|knob| knob.name);
+    let read = |name: &str| {
         let text = root.text(&format!("proc/sys/{}", name.replace('.', "/")))?;
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
-        Some(((*name).to_owned(), words.join(" ")))
+        Some((name.to_owned(), words.join(" ")))
     };
-    SYSCTLS.iter().filter_map(read).collect()
+    let names = limits.chain(BEHAVIOUR.iter().copied());
+    names.filter_map(read).collect()
 }
 
 fn limits(text: &str) -> BTreeMap<String, String> {
@@ -150,38 +155,15 @@ fn sha1_of(path: &str) -> Option<String> {
     )
 }
 
-/// The settings of `plan` and their neighbours.
-const SYSCTLS: &[&str] = &[
-    "fs.file-max",
-    "fs.nr_open",
-    "fs.epoll.max_user_watches",
-    "kernel.numa_balancing",
+/// What stops no connection, and is therefore not in the table of limits, but may explain a difference.
+const BEHAVIOUR: &[&str] = &[
     "net.core.busy_poll",
-    "net.core.netdev_max_backlog",
     "net.core.optmem_max",
-    "net.core.rmem_max",
-    "net.core.somaxconn",
-    "net.core.wmem_max",
-    "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.tcp_abort_on_overflow",
     "net.ipv4.tcp_congestion_control",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_max_syn_backlog",
-    "net.ipv4.tcp_max_tw_buckets",
-    "net.ipv4.tcp_mem",
     "net.ipv4.tcp_moderate_rcvbuf",
     "net.ipv4.tcp_notsent_lowat",
-    "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_slow_start_after_idle",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_timestamps",
-    "net.ipv4.tcp_tw_reuse",
-    "net.ipv4.tcp_wmem",
-    "net.netfilter.nf_conntrack_max",
-    "vm.min_free_kbytes",
-    "vm.overcommit_memory",
     "vm.swappiness",
 ];
 
@@ -236,6 +218,32 @@ mod tests {
             None,
         );
         assert!(nowhere.kernel.is_empty() && nowhere.sysctls.is_empty());
+    }
+
+    #[test]
+    fn a_setting_is_listed_once_and_limits_by_the_table_alone() {
+        let root = std::env::temp_dir().join(format!("loadgen-sysctls-{}", std::process::id()));
+        for (folder, name, text) in [
+            ("net/ipv4", "tcp_mem", "1\t2\t3\n"),
+            ("vm", "swappiness", "60\n"),
+            ("vm", "stat_interval", "1\n"),
+        ] {
+            let folder = root.join("proc/sys").join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let found = sysctls(&ProcRoot::at(&root));
+        std::fs::remove_dir_all(&root).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [("net.ipv4.tcp_mem", "1 2 3"), ("vm.swappiness", "60")]
+        );
+        let doubles = BEHAVIOUR.iter().filter(|name| knobs::named(name).is_some());
+        assert_eq!(doubles.count(), 0, "the table of limits has it already");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fs;
 
 use super::cgroup::{self, Group};
 use super::knobs;
-use super::root::{ProcRoot, labelled};
+use super::root::{ProcRoot, labelled, named};
 use crate::sys::fdtable;
 
 /// The facts; `None` where the machine says nothing.
@@ -102,7 +102,7 @@ impl Host {
             cores: parse_core_count(&of_process("status")),
             files_open: root.number("proc/sys/fs/file-nr"),
             sockets_in_use: sockets_in_use(&text("proc/net/sockstat"), &text("proc/net/sockstat6")),
-            tcp_pages_used: sockstat(&text("proc/net/sockstat"), "TCP:", "mem"),
+            tcp_pages_used: named(&text("proc/net/sockstat"), "TCP:", "mem").unwrap_or_default(),
             conntrack_count: root.number("proc/sys/net/netfilter/nf_conntrack_count"),
             reserved_ports: parse_spans(&text("proc/sys/net/ipv4/ip_local_reserved_ports")),
             unprivileged_port_start: root.number("proc/sys/net/ipv4/ip_unprivileged_port_start"),
@@ -296,17 +296,11 @@ fn has_capability(status: &str, bit: u32) -> bool {
     set.is_none_or(|set| set >> bit & 1 == 1)
 }
 
-fn sockets_in_use(v4: &str, v6: &str) -> u64 {
-    sockstat(v4, "TCP:", "inuse") + sockstat(v6, "TCP6:", "inuse")
-}
-
-/// `TCP: inuse 17 orphan 0 tw 3 alloc 20 mem 2`: the number after a word.
-pub(super) fn sockstat(text: &str, label: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(label));
-    let mut words = line.unwrap_or_default().split_ascii_whitespace();
-    words.find(|word| *word == name);
-    let number = words.next().and_then(|word| word.parse().ok());
-    number.unwrap_or_default()
+/// TCP sockets of both families, from `/proc/net/sockstat` and `sockstat6`; the second may be absent.
+#[must_use]
+pub fn sockets_in_use(v4: &str, v6: &str) -> u64 {
+    let both = [named(v4, "TCP:", "inuse"), named(v6, "TCP6:", "inuse")];
+    both.into_iter().flatten().sum()
 }
 
 /// The word in brackets: `always [madvise] never`.

@@ -105,6 +105,16 @@ pub fn paired(text: &str, label: &str, name: &str) -> Option<u64> {
     values.split_ascii_whitespace().nth(at)?.parse().ok()
 }
 
+/// The number after `name` in the line that begins with `label`, as `/proc/net/sockstat` writes them:
+/// `TCP: inuse 17 orphan 0 tw 3 alloc 20 mem 2`.
+#[must_use]
+pub fn named(text: &str, label: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    let mut words = line.split_ascii_whitespace();
+    words.find(|word| *word == name)?;
+    words.next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +128,10 @@ mod tests {
         assert_eq!(paired(text, "TcpExt:", "B"), Some(2));
         assert_eq!(paired(text, "IpExt:", "B"), Some(9));
         assert_eq!(paired("TcpExt: A\n", "TcpExt:", "A"), None);
+        let text = "UDP: inuse 9\nTCP: inuse 4 mem\n";
+        assert_eq!(named(text, "TCP:", "inuse"), Some(4));
+        assert_eq!(named(text, "TCP:", "mem"), None);
+        assert_eq!(named(text, "TCP6:", "inuse"), None);
     }
 
     #[test]

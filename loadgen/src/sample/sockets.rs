@@ -1,5 +1,8 @@
 //! `/proc/net/sockstat` and `sockstat6`: how many sockets the kernel itself counts.
 
+use throng::tuning::host::sockets_in_use;
+use throng::tuning::root::named;
+
 /// Sockets of this network namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SocketSample {
@@ -18,29 +21,14 @@ pub struct SocketSample {
 /// Reads both files; the second may be absent.
 #[must_use]
 pub fn parse_sockstat(v4: &str, v6: &str) -> SocketSample {
-    let line = |text: &'_ str, label: &str| {
-        text.lines()
-            .find_map(|l| l.strip_prefix(label))
-            .unwrap_or("")
-            .to_owned()
-    };
-    let tcp = line(v4, "TCP:");
+    let tcp = |name: &str| named(v4, "TCP:", name).unwrap_or_default();
     SocketSample {
-        tcp_in_use: field(&tcp, "inuse") + field(&line(v6, "TCP6:"), "inuse"),
-        tcp_orphans: field(&tcp, "orphan"),
-        tcp_time_wait: field(&tcp, "tw"),
-        tcp_allocated: field(&tcp, "alloc"),
-        tcp_memory_pages: field(&tcp, "mem"),
+        tcp_in_use: sockets_in_use(v4, v6),
+        tcp_orphans: tcp("orphan"),
+        tcp_time_wait: tcp("tw"),
+        tcp_allocated: tcp("alloc"),
+        tcp_memory_pages: tcp("mem"),
     }
-}
-
-fn field(line: &str, name: &str) -> u64 {
-    let mut words = line.split_ascii_whitespace();
-    words.find(|word| *word == name);
-    words
-        .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]
