@@ -167,11 +167,12 @@ fn scenario_of(arguments: &Arguments) -> Read<Scenario> {
         Target::parse(text).map_err(|error| CliError(format!("--target `{text}`: {error}")))
     });
     let targets = targets.collect::<Read<Vec<_>>>()?;
+    let duration = arguments.quantity("--duration", parse_duration)?;
     let mut scenario = match arguments.one("--scenario-file") {
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| CliError(format!("{file}: {error}")))?;
-            scenario::parse(file, &text).map_err(|error| CliError(error.to_string()))?
+            scenario::parse(file, &text, duration).map_err(|error| CliError(error.to_string()))?
         }
         None => single(arguments)?,
     };
@@ -185,9 +186,6 @@ fn scenario_of(arguments: &Arguments) -> Read<Scenario> {
     scenario.ramp_per_s = arguments
         .quantity("--ramp", parse_rate)?
         .unwrap_or(scenario.ramp_per_s);
-    scenario.duration = arguments
-        .quantity("--duration", parse_duration)?
-        .unwrap_or(scenario.duration);
     Ok(scenario)
 }
 

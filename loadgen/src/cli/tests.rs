@@ -248,6 +248,13 @@ fn a_scenario_file_replaces_the_flags_of_one_cohort() {
     )
     .unwrap();
     let options = run(&format!("--scenario-file {}", file.display()));
+    std::fs::write(&file, "[[cohort]]\nkind = \"idle\"\nconnections = 1\n").unwrap();
+    let flag = run(&format!("--duration 9s --scenario-file {}", file.display()));
+    assert_eq!(
+        flag.scenario.duration,
+        Duration::from_secs(9),
+        "the flag suffices"
+    );
     std::fs::write(&file, "duration = \"5s\"\n[[cohort]]\nkind = \"idel\"\n").unwrap();
     let broken = error(&format!(
         "run --target ws://h --scenario-file {}",

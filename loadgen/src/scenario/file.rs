@@ -11,8 +11,9 @@ use crate::thresholds::Threshold;
 use crate::units::{UnitError, parse_bytes, parse_count, parse_rate, parse_share};
 use std::time::Duration;
 
-/// Reads a scenario file; every error names its line.
-pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
+/// Reads a scenario file; every error names its line. `given` is how long the command line wants it to last:
+/// that wins over the file, which need not say it then.
+pub fn parse(file: &str, text: &str, given: Option<Duration>) -> Result<Scenario, ScenarioError> {
     let source = Source { file, text };
     let table = DeTable::parse(text).map_err(|error| {
         source.error(
@@ -48,7 +49,12 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
         .iter()
         .map(|reader| phase(reader, &cohorts))
         .collect::<Result<Vec<_>, _>>()?;
-    let duration = duration(&root, &phases)?;
+    let written = duration(&root, &phases)?;
+    let Some(duration) = given.or(written) else {
+        return Err(root.error_here(
+            "say how long: --duration 60s, or here duration = \"60s\", or a duration for every phase",
+        ));
+    };
     Ok(Scenario {
         name: root.text("name")?.unwrap_or("scenario").to_owned(),
         targets: targets(&root)?,
@@ -83,21 +89,16 @@ fn thresholds(root: &Reader<'_>) -> Result<Vec<Threshold>, ScenarioError> {
 }
 
 /// As written, or the phases together.
-fn duration(root: &Reader<'_>, phases: &[Phase]) -> Result<Duration, ScenarioError> {
+fn duration(root: &Reader<'_>, phases: &[Phase]) -> Result<Option<Duration>, ScenarioError> {
     let of_phases: Option<Duration> = phases.iter().map(|phase| phase.duration).sum();
+    let of_phases = of_phases.filter(|_| !phases.is_empty());
     let last_is_open = phases.last().is_some_and(|phase| phase.duration.is_none());
     match (root.duration("duration")?, of_phases) {
-        (None, Some(sum)) if !phases.is_empty() => Ok(sum),
-        (None, _) => {
-            Err(root.error_here("say how long: duration = \"60s\", or a duration for every phase"))
-        }
-        (Some(duration), Some(sum)) if !last_is_open && !phases.is_empty() && sum != duration => {
-            Err(root.error_at(
-                "duration",
-                format!("the phases last {sum:?} together, not {duration:?}"),
-            ))
-        }
-        (Some(duration), _) => Ok(duration),
+        (Some(duration), Some(sum)) if !last_is_open && sum != duration => Err(root.error_at(
+            "duration",
+            format!("the phases last {sum:?} together, not {duration:?}"),
+        )),
+        (duration, of_phases) => Ok(duration.or(of_phases)),
     }
 }
 

@@ -47,7 +47,7 @@ name = "after"
 
 #[test]
 fn a_file_becomes_a_scenario() {
-    let scenario = parse("evening.toml", EVENING).unwrap();
+    let scenario = parse("evening.toml", EVENING, None).unwrap();
     assert_eq!(
         (scenario.connections(), scenario.seed, scenario.ramp_per_s),
         (91_500, Some(7), 40_000.0)
@@ -110,7 +110,7 @@ fn a_file_becomes_a_scenario() {
 
 #[test]
 fn phases_follow_each_other() {
-    let scenario = parse("evening.toml", EVENING).unwrap();
+    let scenario = parse("evening.toml", EVENING, None).unwrap();
     for (at_s, phase, began_s) in [
         (0, 0, 0),
         (29, 0, 0),
@@ -227,7 +227,7 @@ fn errors_name_their_line() {
         let text = EVENING.replacen(from, to, 1);
         assert_ne!(text, EVENING, "{from}");
         let line = 1 + text[..text.find(blamed).unwrap()].matches('\n').count();
-        let error = parse("evening.toml", &text).unwrap_err();
+        let error = parse("evening.toml", &text, None).unwrap_err();
         assert!(error.message.contains(says), "{to}: {error}");
         assert!(
             error
@@ -240,7 +240,7 @@ fn errors_name_their_line() {
 
 #[test]
 fn what_is_missing_is_asked_for() {
-    let error = |text: &str| parse("x.toml", text).unwrap_err().message;
+    let error = |text: &str| parse("x.toml", text, None).unwrap_err().message;
     assert!(error("duration = \"1s\"").contains("[[cohort]]"));
     assert!(error("[[cohort]]\nkind = \"idle\"\nconnections = 1").contains("say how long"));
     assert!(
@@ -250,4 +250,24 @@ fn what_is_missing_is_asked_for() {
     assert!(
         error(&EVENING.replacen("\"sleepers\"", "\"people\"", 1)).contains("`people` is taken")
     );
+}
+
+#[test]
+fn how_long_is_said_by_the_file_or_by_the_command_line() {
+    let cohort = "[[cohort]]\nkind = \"idle\"\nconnections = 1\n";
+    let lasts = |text: &str, given_s: Option<u64>| {
+        let given = given_s.map(Duration::from_secs);
+        parse("x.toml", text, given).map(|scenario| scenario.duration.as_secs())
+    };
+    let message = lasts(cohort, None).unwrap_err().message;
+    assert!(message.contains("--duration 60s"), "{message}");
+    assert_eq!(lasts(cohort, Some(7)), Ok(7));
+    let written = format!("duration = \"1m\"\n{cohort}");
+    assert_eq!(lasts(&written, None), Ok(60));
+    assert_eq!(lasts(&written, Some(7)), Ok(7));
+    let phases = format!("{cohort}[[phase]]\nduration = \"30s\"\n[[phase]]\nduration = \"15s\"\n");
+    assert_eq!(lasts(&phases, None), Ok(45));
+    assert_eq!(lasts(&phases, Some(7)), Ok(7));
+    let contradiction = format!("duration = \"1m\"\n{phases}");
+    assert_eq!(lasts(&contradiction, Some(7)).unwrap_err().line, 1);
 }
