@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use crate::histograms::{Interval, LATE_NS, Series, new_histogram, quantile_ms, quantiles_ms};
 use crate::ledger;
 use crate::report::bundle::BundleWriter;
-use crate::series::Point;
+use crate::series::{self, Point};
 use crate::summary::{
     Cohort, Connections, Fanout, Generator, Judged, Latency, Messages, Outcome, PhaseLatency,
     Rates, Server, Storm, Summary, Verdict,
@@ -84,8 +84,9 @@ pub struct Collector {
     /// As `judged` and as `all`, since the last mark.
     marked: [Interval; 2],
     /// Seconds since the last mark: those in which the generator was the limit, and all.
-    marked_s: (u32, u32),
+    marked_s: (f64, f64),
     phases: Vec<Phase>,
+    is_settling: bool,
 }
 
 /// One phase: the healthy cohorts' histograms.
@@ -117,8 +118,9 @@ impl Collector {
             all: Interval::new(tags),
             judged: Interval::new(tags),
             marked: [Interval::new(tags), Interval::new(tags)],
-            marked_s: (0, 0),
+            marked_s: (0.0, 0.0),
             phases: Vec::new(),
+            is_settling: false,
         }
     }
 
@@ -138,13 +140,16 @@ impl Collector {
         point.traffic.response_p99_ms = ms(Series::Response, 0.99);
         point.traffic.response_max_ms = ms(Series::Response, 1.0);
         point.traffic.lateness_p99_ms = ms(Series::Lateness, 0.99);
+        point.traffic.settling = u64::from(self.is_settling);
         if self.was_limited(&point, length_s, interval) {
             point.traffic.generator_limited = 1;
         }
         self.all.add(interval);
         self.marked[1].add(interval);
-        self.marked_s.0 += u32::from(point.traffic.generator_limited > 0);
-        self.marked_s.1 += 1;
+        self.marked_s.1 += length_s;
+        if point.traffic.generator_limited > 0 {
+            self.marked_s.0 += length_s;
+        }
         if point.traffic.generator_limited == 0 {
             self.judged.add(interval);
             self.marked[0].add(interval);
@@ -172,20 +177,25 @@ impl Collector {
         });
     }
 
+    /// From now on nothing is sent, and what comes are the last answers.
+    pub fn settle(&mut self) {
+        self.is_settling = true;
+    }
+
     /// Remembers this moment.
     pub fn mark(&mut self) {
         self.marked.iter_mut().for_each(Interval::clear);
-        self.marked_s = (0, 0);
+        self.marked_s = (0.0, 0.0);
     }
 
     /// What was measured since the last mark.
     #[must_use]
     pub fn since_mark(&self) -> Stretch {
-        let (limited, all) = self.marked_s;
+        let (limited_s, all_s) = self.marked_s;
         Stretch {
             judged: self.healthy(&self.marked[0]),
             all: self.healthy(&self.marked[1]),
-            is_limited: limited * 2 > all,
+            is_limited: limited_s * 2.0 > all_s,
         }
     }
 
@@ -279,26 +289,13 @@ impl Collector {
             .points
             .iter()
             .find(|point| point.traffic.connected * 1000 >= most * 995);
-        let traffic_s = self.traffic_s().unwrap_or(duration_s);
+        let traffic_s = series::traffic_s(&self.points).unwrap_or(duration_s);
         Rates {
             connects_per_s: most as f64 / ramped.map_or(duration_s, |point| point.at_s).max(1e-3),
             intended_per_s: self.setup.intended_per_s,
             sent_per_s: summary.messages.sent as f64 / traffic_s,
             received_per_s: summary.messages.received as f64 / traffic_s,
         }
-    }
-
-    /// How long messages were sent: without the ramp before and the last answers after.
-    fn traffic_s(&self) -> Option<f64> {
-        let sent = |point: &Point| point.traffic.sent;
-        let mut pairs = self.points.windows(2);
-        let began = match self.points.first() {
-            Some(first) if sent(first) > 0 => 0.0,
-            _ => pairs.find(|pair| sent(&pair[1]) > 0)?[0].at_s,
-        };
-        let mut pairs = self.points.windows(2);
-        let ended = pairs.rfind(|pair| sent(&pair[1]) > sent(&pair[0]))?[1].at_s;
-        (ended > began).then_some(ended - began)
     }
 
     fn server(&self, summary: &Summary) -> Option<Server> {
@@ -343,18 +340,15 @@ impl Collector {
             rss_bytes_per_connection: slope.map_or(0.0, |line| line.slope),
             cpu_user_s: last.user_ms.saturating_sub(first.user_ms) as f64 / 1e3,
             cpu_system_s: last.system_ms.saturating_sub(first.system_ms) as f64 / 1e3,
-            limited_s: self.limited_s(),
+            limited_s: self.limited_s().ceil() as u64,
         }
     }
 
     /// Seconds in which the generator was the limit; a report of the ramp covers less than one.
-    fn limited_s(&self) -> u64 {
-        let before_s = [0.0].into_iter();
-        let before_s = before_s.chain(self.points.iter().map(|point| point.at_s));
-        let limited = self.points.iter().zip(before_s);
-        let limited = limited.filter(|(point, _)| point.traffic.generator_limited > 0);
-        let limited_s: f64 = limited.map(|(point, before_s)| point.at_s - before_s).sum();
-        limited_s.ceil() as u64
+    fn limited_s(&self) -> f64 {
+        let intervals = series::intervals(&self.points);
+        let limited = intervals.filter(|(_, point)| point.traffic.generator_limited > 0);
+        limited.map(|(from_s, point)| point.at_s - from_s).sum()
     }
 
     fn cohorts(&self, totals: &Totals) -> BTreeMap<String, Cohort> {
@@ -389,7 +383,7 @@ impl Collector {
             .collect();
         let imbalances = summary.imbalances();
         let limited_s = self.limited_s();
-        let all_limited = limited_s > 0 && limited_s as f64 * 2.0 > summary.duration_s;
+        let all_limited = limited_s * 2.0 > summary.duration_s;
         let outcome = if !imbalances.is_empty() || all_limited {
             Outcome::Invalid
         } else if thresholds.iter().all(|judged| judged.passed) {
@@ -398,9 +392,10 @@ impl Collector {
             Outcome::Fail
         };
         let mut warnings = imbalances;
-        if limited_s > 0 {
+        if limited_s > 0.0 {
             warnings.push(format!(
-                "in {limited_s} of {:.0} s the generator itself was the limit; they are left out of the thresholds",
+                "in {:.0} of {:.0} s the generator itself was the limit; they are left out of the thresholds",
+                limited_s.ceil(),
                 summary.duration_s
             ));
         }

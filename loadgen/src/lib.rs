@@ -13,6 +13,7 @@ pub mod engine;
 pub mod environment;
 pub mod failures;
 pub mod histograms;
+pub mod joining;
 pub mod ledger;
 pub mod merge;
 pub mod plan;

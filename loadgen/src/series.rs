@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::joining::join_until;
 use crate::sample::SystemSample;
 
 /// What the engine counted up to a moment. Counters are totals since the start; the report takes
@@ -42,6 +43,8 @@ pub struct Traffic {
     pub server_gauge: u64,
     /// 1 when the generator was the limit in the last second.
     pub generator_limited: u64,
+    /// 1 when nothing is sent any more and the last answers are awaited.
+    pub settling: u64,
 }
 
 /// One second.
@@ -136,6 +139,7 @@ columns! {
     "cpu_softirq_ms" => system.kernel.cpu.softirq_ms;
     "cpu_steal_ms" => system.kernel.cpu.steal_ms;
     "cpu_idle_ms" => system.kernel.cpu.idle_ms;
+    "settling" => traffic.settling;
 }
 
 /// Writes `samples.csv`.
@@ -182,18 +186,79 @@ pub fn from_csv(text: &str) -> Option<Vec<Point>> {
     Some(points)
 }
 
-/// The growth of a counter per second between neighbouring points: (time of the later one, rate).
-/// A counter that went back (a restarted process) gives 0 and not a negative spike.
-#[must_use]
-pub fn rates(points: &[Point], counter: impl Fn(&Point) -> u64) -> Vec<(f64, f64)> {
-    let rate = |pair: &[Point]| {
-        let seconds = (pair[1].at_s - pair[0].at_s).max(1e-3);
-        (
-            pair[1].at_s,
-            counter(&pair[1]).saturating_sub(counter(&pair[0])) as f64 / seconds,
-        )
+/// Each point with the time at which its interval began.
+pub fn intervals(points: &[Point]) -> impl DoubleEndedIterator<Item = (f64, &Point)> {
+    let begin_s = |at: usize| match at {
+        0 => 0.0,
+        at => points[at - 1].at_s,
     };
-    points.windows(2).map(rate).collect()
+    points
+        .iter()
+        .enumerate()
+        .map(move |(at, point)| (begin_s(at), point))
+}
+
+/// How much a counter grew over a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Seconds since the start of the run.
+    pub from_s: f64,
+    /// Its end.
+    pub to_s: f64,
+    /// The growth.
+    pub grown: u64,
+}
+
+impl Step {
+    /// How long it was.
+    #[must_use]
+    pub fn length_s(&self) -> f64 {
+        self.to_s - self.from_s
+    }
+
+    /// The growth per second.
+    #[must_use]
+    pub fn per_s(&self) -> f64 {
+        self.grown as f64 / self.length_s().max(1e-3)
+    }
+
+    fn join(&mut self, later: &Self) {
+        self.to_s = later.to_s;
+        self.grown += later.grown;
+    }
+}
+
+/// The growth of a counter from point to point, in steps of at least this length. A counter that went back
+/// (a restarted process) gives 0 and not a negative spike.
+#[must_use]
+pub fn steps(points: &[Point], least_s: f64, counter: impl Fn(&Point) -> u64) -> Vec<Step> {
+    let step = |pair: &[Point]| Step {
+        from_s: pair[0].at_s,
+        to_s: pair[1].at_s,
+        grown: counter(&pair[1]).saturating_sub(counter(&pair[0])),
+    };
+    join_until(
+        points.windows(2).map(step),
+        |step| step.length_s() >= least_s,
+        Step::join,
+    )
+}
+
+/// How long messages were sent: without the ramp before and the last answers after.
+#[must_use]
+pub fn traffic_s(points: &[Point]) -> Option<f64> {
+    let mut sent_before = 0;
+    let mut sending = None;
+    for (from_s, point) in intervals(points) {
+        let sent = std::mem::replace(&mut sent_before, point.traffic.sent);
+        if point.traffic.sent > sent && point.traffic.settling == 0 {
+            let (began_s, _) = sending.unwrap_or((from_s, 0.0));
+            sending = Some((began_s, point.at_s));
+        }
+    }
+    sending
+        .map(|(began_s, ended_s)| ended_s - began_s)
+        .filter(|&length_s| length_s > 0.0)
 }
 
 /// A week of seconds.
@@ -230,20 +295,53 @@ mod tests {
         assert!(from_csv("").is_none());
     }
 
-    #[test]
-    fn rates_are_differences() {
-        let at = |at_s: f64, sent: u64| Point {
+    fn sent(at_s: f64, sent: u64) -> Point {
+        Point {
             at_s,
             traffic: Traffic {
                 sent,
                 ..Traffic::default()
             },
             ..Point::default()
-        };
-        let points = [at(0.0, 0), at(1.0, 100), at(3.0, 500), at(4.0, 30)];
+        }
+    }
+
+    #[test]
+    fn steps_are_differences_over_their_own_length() {
+        let points = [sent(0.0, 0), sent(1.0, 100), sent(3.0, 500), sent(4.0, 30)];
+        let found = steps(&points, 0.0, |point| point.traffic.sent);
+        let rates: Vec<_> = found.iter().map(|step| (step.to_s, step.per_s())).collect();
+        assert_eq!(rates, [(1.0, 100.0), (3.0, 200.0), (4.0, 0.0)]);
+    }
+
+    /// A steady 100/s is one height, however the reports fell.
+    #[test]
+    fn short_intervals_are_joined_and_the_rate_stays() {
+        let moments = [0.0, 0.25, 0.5, 0.75, 1.0, 2.0, 3.0, 3.02];
+        let points = moments.map(|at_s| sent(at_s, (at_s * 100.0) as u64));
+        let found = steps(&points, 0.95, |point| point.traffic.sent);
+        let spans: Vec<_> = found.iter().map(|step| (step.from_s, step.to_s)).collect();
+        assert_eq!(spans, [(0.0, 1.0), (1.0, 2.0), (2.0, 3.02)]);
+        assert!(found.iter().all(|step| (step.per_s() - 100.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn traffic_ends_where_settling_begins() {
+        let mut points = [
+            sent(0.25, 0),
+            sent(0.5, 0),
+            sent(1.5, 100),
+            sent(2.5, 200),
+            sent(2.7, 203),
+        ];
+        points[4].traffic.settling = 1;
+        assert_eq!(traffic_s(&points), Some(2.0));
+        assert_eq!(traffic_s(&points[1..]), Some(2.0));
         assert_eq!(
-            rates(&points, |point| point.traffic.sent),
-            [(1.0, 100.0), (3.0, 200.0), (4.0, 0.0)]
+            traffic_s(&points[2..]),
+            Some(2.5),
+            "from the first report on"
         );
+        assert_eq!(traffic_s(&points[..2]), None);
     }
 }

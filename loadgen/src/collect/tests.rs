@@ -116,6 +116,75 @@ fn limited_seconds_are_seconds_and_not_reports() {
     assert_eq!(summary.verdict.outcome, Outcome::Pass, "one second of two");
 }
 
+/// A collector that has seen reports of these lengths, those of more than a second limited.
+fn reported(lengths_s: &[f64]) -> Collector {
+    let mut collector = Collector::new(setup(&[]), None);
+    collector.mark();
+    let mut at_s = 0.0;
+    for &length_s in lengths_s {
+        at_s += length_s;
+        let mut interval = Interval::new(2);
+        let late_ns = if length_s > 1.0 { 50_000_000 } else { 0 };
+        interval.record(0, Series::Lateness, late_ns);
+        let point = Point {
+            at_s,
+            ..Point::default()
+        };
+        collector.second(point, length_s, &interval).unwrap();
+    }
+    collector
+}
+
+/// Who is stuck reports seldom: six seconds in one report are six seconds.
+#[test]
+fn a_step_is_limited_by_its_seconds_and_not_by_its_reports() {
+    let stuck = reported(&[1.0, 1.0, 6.0, 1.0, 1.0]);
+    assert!(stuck.since_mark().is_limited, "6 of 10 s, 1 of 5 reports");
+    let quick = reported(&[0.1, 1.2, 0.1, 1.0, 1.0, 1.0]);
+    assert!(!quick.since_mark().is_limited, "1.2 of 4.4 s");
+    let mut marked = reported(&[6.0]);
+    marked.mark();
+    assert!(!marked.since_mark().is_limited, "before the mark");
+}
+
+/// A quarter of a second in which the generator was the limit does not spoil a run of a second and a half.
+#[test]
+fn a_part_of_a_second_is_not_rounded_up_for_the_verdict() {
+    let mut collector = Collector::new(setup(&[]), None);
+    for quarter in 1..=6u64 {
+        let mut interval = Interval::new(2);
+        let late_ns = if quarter == 1 { 50_000_000 } else { 0 };
+        interval.record(0, Series::Lateness, late_ns);
+        let point = Point {
+            at_s: quarter as f64 / 4.0,
+            ..Point::default()
+        };
+        collector.second(point, 0.25, &interval).unwrap();
+    }
+    let summary = collector.finish(&totals()).unwrap();
+    assert_eq!(summary.generator.limited_s, 1, "said generously");
+    assert_eq!(summary.verdict.outcome, Outcome::Pass, "judged exactly");
+}
+
+/// The last answers are no traffic: what follows the order to settle is marked.
+#[test]
+fn what_is_reported_after_the_end_says_so() {
+    let mut collector = Collector::new(setup(&[]), None);
+    let mut point = Point::default();
+    for (at_s, sent) in [(1.0, 100), (2.0, 200), (2.2, 201)] {
+        (point.at_s, point.traffic.sent) = (at_s, sent);
+        if at_s > 2.0 {
+            collector.settle();
+        }
+        let reported = collector.second(point, 1.0, &Interval::new(2)).unwrap();
+        assert_eq!(reported.traffic.settling, u64::from(at_s > 2.0));
+    }
+    let mut totals = totals();
+    (totals.messages[0].sent, totals.messages[0].received) = (200, 200);
+    totals.messages[1] = Messages::default();
+    assert_eq!(collector.finish(&totals).unwrap().rates.sent_per_s, 100.0);
+}
+
 #[test]
 fn a_crossed_threshold_fails_the_run() {
     let summary = run(setup(&["p50>100us", "lost>10"]), &totals());

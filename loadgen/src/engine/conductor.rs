@@ -161,6 +161,7 @@ impl Conductor {
     /// Answers are awaited, the books closed, the connections closed, in this order.
     pub fn finish(mut self) -> io::Result<crate::summary::Summary> {
         self.crew.tell_all(&Command::Settle);
+        self.collector.settle();
         self.pulse = SETTLE_TICK;
         let patience = Duration::from_nanos(self.brief.answer_timeout_ns) + TICK;
         let until = self.elapsed() + patience;
