@@ -1,12 +1,15 @@
 //! Is the difference of two quantiles real? Answered by resampling, not by looking at two numbers.
 //!
 //! Latencies of one second resemble each other (one pause delays thousands of messages), so single samples
-//! must not be drawn as if they were independent: whole seconds are drawn, with replacement. Runs with
-//! too few seconds fall back to single counts, and the result says so.
+//! must not be drawn as if they were independent: whole seconds are drawn, with replacement. Reports that
+//! came more often are joined to seconds first: the quarters of a second are no four witnesses. A longer
+//! piece weighs more because it brings more samples, and is drawn no more often. Runs with too few seconds
+//! fall back to single counts, and the result says so.
 
 use std::collections::BTreeSet;
 
 use crate::histograms::SparseInterval;
+use crate::joining::{SECOND_S, join_until};
 use crate::random::Random;
 
 /// A run in the form that resampling needs: the buckets that occur, and each interval's counts in them.
@@ -49,9 +52,14 @@ pub struct Difference {
 }
 
 impl Sampled {
-    /// Takes the intervals of a run (one per second).
+    /// Takes the intervals of a run, of any length.
     #[must_use]
     pub fn new(intervals: &[SparseInterval]) -> Self {
+        let intervals = join_until(
+            intervals.iter().cloned(),
+            |interval| interval.length_s >= SECOND_S,
+            SparseInterval::join,
+        );
         let values: BTreeSet<u64> = intervals
             .iter()
             .flat_map(|i| &i.counts)
@@ -278,6 +286,53 @@ mod tests {
         }
         assert!((found[0].delta_ms - 2.0).abs() < 0.05);
         assert_eq!(found[0].method, Method::Intervals);
+    }
+
+    /// A run as the engine reports it: quarters of a second, then seconds, then a short rest.
+    fn cut(seconds: &[SparseInterval]) -> Vec<SparseInterval> {
+        let part = |second: &SparseInterval, part: usize, parts: usize| SparseInterval {
+            start_s: second.start_s + part as f64 / parts as f64,
+            length_s: 1.0 / parts as f64,
+            counts: second
+                .counts
+                .iter()
+                .copied()
+                .skip(part)
+                .step_by(parts)
+                .collect(),
+        };
+        let parts = |second: &SparseInterval| if second.start_s < 12.0 { 4 } else { 1 };
+        let all = seconds.iter().flat_map(|second| {
+            let parts = parts(second);
+            (0..parts).map(move |at| part(second, at, parts))
+        });
+        all.collect()
+    }
+
+    /// How often the engine reported is no evidence.
+    #[test]
+    fn quarters_of_a_second_are_no_witnesses_of_their_own() {
+        let (a, b) = (run(30, 0.0, 1), run(30, 0.2, 2));
+        assert!(cut(&a).len() > 60);
+        assert_eq!(compare(&cut(&a), &cut(&b)), compare(&a, &b));
+        // Three seconds remain three seconds.
+        let found = compare(&cut(&run(3, 0.0, 1)), &cut(&run(3, 2.0, 2)));
+        assert_eq!(found[0].method, Method::Counts);
+    }
+
+    /// The rest of a run, with a handful of samples, is no second of its own either.
+    #[test]
+    fn a_short_rest_joins_the_second_before() {
+        let mut seconds = run(9, 0.0, 1);
+        let whole = Sampled::new(&seconds);
+        seconds.push(SparseInterval {
+            start_s: 9.0,
+            length_s: 0.2,
+            counts: vec![(900_000_000, 3)],
+        });
+        let sampled = Sampled::new(&seconds);
+        assert_eq!(sampled.intervals.len(), whole.intervals.len());
+        assert_eq!(sampled.sample_count(), whole.sample_count() + 3);
     }
 
     #[test]

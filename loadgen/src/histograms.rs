@@ -10,6 +10,9 @@ use hdrhistogram::Histogram;
 use crate::summary::Quantiles;
 
 pub mod hlog;
+mod sparse;
+
+pub use sparse::SparseInterval;
 
 /// What a latency is measured from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +52,6 @@ pub struct Recorded {
     histograms: Option<Box<Interval>>,
     /// By tag, once there are any: see [`Interval::late_answers`].
     late_answers: Vec<u64>,
-}
-
-/// One interval of one series, by the buckets that occur: a few hundred numbers instead of 23 000.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SparseInterval {
-    /// Seconds since the start of the run.
-    pub start_s: f64,
-    /// Length.
-    pub length_s: f64,
-    /// (value in nanoseconds, count), rising.
-    pub counts: Vec<(u64, u64)>,
 }
 
 impl Series {
@@ -205,50 +197,6 @@ impl Recorded {
 /// side by side are enough.
 pub const LATE_NS: u64 = 10_000_000;
 
-impl SparseInterval {
-    /// Keeps what a histogram holds.
-    #[must_use]
-    pub fn new(start_s: f64, length_s: f64, histogram: &Histogram<u64>) -> Self {
-        // The middle of a bucket falls into the same bucket when it is recorded again.
-        let counts = histogram.iter_recorded().map(|step| {
-            (
-                histogram.median_equivalent(step.value_iterated_to()),
-                step.count_at_value(),
-            )
-        });
-        Self {
-            start_s,
-            length_s,
-            counts: counts.collect(),
-        }
-    }
-
-    /// Adds it to a histogram.
-    pub fn add_to(&self, histogram: &mut Histogram<u64>) {
-        self.counts
-            .iter()
-            .for_each(|&(nanos, count)| histogram.saturating_record_n(nanos, count));
-    }
-
-    /// Samples in it.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.counts.iter().map(|&(_, count)| count).sum()
-    }
-
-    /// One quantile in milliseconds; `None` when it is empty.
-    #[must_use]
-    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
-        let rank = ((self.count() as f64 * quantile).ceil() as u64).max(1);
-        let mut seen = 0;
-        let found = self.counts.iter().find(|&&(_, count)| {
-            seen += count;
-            seen >= rank
-        });
-        found.map(|&(nanos, _)| nanos as f64 / 1e6)
-    }
-}
-
 /// An empty histogram with the bounds that all of them share.
 #[must_use]
 pub fn new_histogram() -> Histogram<u64> {
@@ -374,27 +322,6 @@ mod tests {
         );
         sum.clear();
         assert!(sum.histogram(0, Series::Service).is_empty());
-    }
-
-    #[test]
-    fn a_sparse_interval_loses_nothing() {
-        let mut histogram = new_histogram();
-        for n in 0..5000u64 {
-            histogram.record(1 + n * n * 977).unwrap();
-        }
-        let sparse = SparseInterval::new(0.0, 1.0, &histogram);
-        let mut again = new_histogram();
-        sparse.add_to(&mut again);
-        assert_eq!(sparse.count(), 5000);
-        assert!(histogram.iter_recorded().eq(again.iter_recorded()));
-        for quantile in [0.0, 0.5, 0.99, 1.0] {
-            let expected = quantile_ms(&histogram, quantile).unwrap();
-            assert!(
-                (sparse.quantile_ms(quantile).unwrap() - expected).abs() <= expected * 0.001,
-                "{quantile}"
-            );
-        }
-        assert_eq!(SparseInterval::default().quantile_ms(0.5), None);
     }
 
     #[test]

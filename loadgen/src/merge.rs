@@ -1,7 +1,8 @@
 //! Joins bundles of several generators into one, exactly: histograms are added, percentiles never averaged.
 //!
-//! Seconds are aligned by each host's own start: two generators that began within a second of each other
-//! are one run; clocks are not trusted further than that.
+//! Time is each host's own, from its own start: two generators that began within a second of each other are
+//! one run; clocks are not trusted further than that. No two hosts report at the same moments, so all of
+//! them are laid on one [`Timeline`] of seconds.
 
 use std::fmt;
 use std::fs;
@@ -11,10 +12,13 @@ use std::path::{Path, PathBuf};
 use crate::collect::{add_messages, latency_of};
 use crate::histograms::hlog::HlogWriter;
 use crate::histograms::{Series, SparseInterval, new_histogram};
-use crate::report::bundle::{Bundle, log_name, merge_intervals};
+use crate::report::bundle::{Bundle, SeriesLog, TagLog, log_name};
 use crate::report::draw;
-use crate::series::{self, Point, Traffic};
+use crate::series;
 use crate::summary::{Cohort, Connections, Outcome, Summary};
+use timeline::Timeline;
+
+mod timeline;
 
 /// Why bundles cannot be merged.
 #[derive(Debug)]
@@ -68,10 +72,14 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Summary, MergeError> {
             return Err(MergeError::Different(dir.clone()));
         }
     }
+    let timeline = Timeline::of(&bundles);
+    let tags = tags_of(&bundles, &timeline);
+    let points = timeline.points(&bundles);
     let mut merged = bundles.remove(0);
     for bundle in &bundles {
         add(&mut merged, bundle);
     }
+    (merged.tags, merged.points) = (tags, points);
     merged.summary.merged_from = dirs.iter().map(|dir| dir.display().to_string()).collect();
     close(&mut merged);
     fs::create_dir_all(into)?;
@@ -80,7 +88,29 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Summary, MergeError> {
     Ok(merged.summary)
 }
 
-/// Adds everything of `other` to `merged`; what depends on the sums is computed in [`close`].
+/// The logs of all hosts, by tag.
+fn tags_of(bundles: &[Bundle], timeline: &Timeline) -> Vec<TagLog> {
+    let mut tags: Vec<TagLog> = Vec::new();
+    for theirs in bundles.iter().flat_map(|bundle| &bundle.tags) {
+        let known = tags.iter().position(|tag| tag.name == theirs.name);
+        let at = known.unwrap_or_else(|| {
+            let intervals = timeline.intervals();
+            tags.push(TagLog {
+                name: theirs.name.clone(),
+                series: [(); 3].map(|()| SeriesLog {
+                    intervals: intervals.clone(),
+                }),
+            });
+            tags.len() - 1
+        });
+        for (mine, theirs) in tags[at].series.iter_mut().zip(&theirs.series) {
+            timeline.add(&mut mine.intervals, &theirs.intervals);
+        }
+    }
+    tags
+}
+
+/// Adds the numbers of `other` to `merged`; what depends on the sums is computed in [`close`].
 fn add(merged: &mut Bundle, other: &Bundle) {
     add_connections(&mut merged.summary.connections, &other.summary.connections);
     add_messages(&mut merged.summary.messages, &other.summary.messages);
@@ -105,22 +135,6 @@ fn add(merged: &mut Bundle, other: &Bundle) {
     generator.cpu_system_s += other.summary.generator.cpu_system_s;
     generator.limited_s = generator.limited_s.max(other.summary.generator.limited_s);
     merged.summary.duration_s = merged.summary.duration_s.max(other.summary.duration_s);
-    add_points(&mut merged.points, &other.points);
-    for tag in &other.tags {
-        match merged.tags.iter_mut().find(|mine| mine.name == tag.name) {
-            Some(mine) => {
-                for (mine, theirs) in mine.series.iter_mut().zip(&tag.series) {
-                    merge_intervals(&mut mine.intervals, &theirs.intervals);
-                }
-            }
-            None => merged.tags.push(crate::report::bundle::TagLog {
-                name: tag.name.clone(),
-                series: [0, 1, 2].map(|at| crate::report::bundle::SeriesLog {
-                    intervals: tag.series[at].intervals.clone(),
-                }),
-            }),
-        }
-    }
     merge_verdict(&mut merged.summary, &other.summary);
     // The server was seen by one of them at the most; whoever saw it keeps it.
     merged.summary.server = merged.summary.server.or(other.summary.server);
@@ -154,38 +168,11 @@ fn add_connections(sum: &mut Connections, other: &Connections) {
     sum.upgraded += other.upgraded;
     sum.proven_alive += other.proven_alive;
     sum.retries += other.retries;
+    sum.opened += other.opened;
     sum.per_listener += other.per_listener;
     for (class, count) in &other.failed {
         *sum.failed.entry(class.clone()).or_default() += count;
     }
-}
-
-/// Adds traffic second by second. The kernel's numbers stay those of the first host: two hosts have two
-/// kernels, and a sum of slabs would belong to neither.
-fn add_points(sum: &mut Vec<Point>, other: &[Point]) {
-    for (at, point) in other.iter().enumerate() {
-        match sum.get_mut(at) {
-            Some(mine) => add_traffic(&mut mine.traffic, &point.traffic),
-            None => sum.push(Point {
-                system: sum.last().map_or_else(Default::default, |last| last.system),
-                ..*point
-            }),
-        }
-    }
-}
-
-fn add_traffic(sum: &mut Traffic, other: &Traffic) {
-    sum.requested += other.requested;
-    sum.connected += other.connected;
-    sum.upgraded += other.upgraded;
-    sum.proven_alive += other.proven_alive;
-    sum.connecting += other.connecting;
-    sum.failed += other.failed;
-    sum.sent += other.sent;
-    sum.received += other.received;
-    sum.lost += other.lost;
-    sum.errors += other.errors;
-    sum.generator_limited = sum.generator_limited.max(other.generator_limited);
 }
 
 /// Computes what follows from the sums.
@@ -203,9 +190,10 @@ fn close(merged: &mut Bundle) {
             cohort.latency_ms = latency_of(&[0, 1, 2].map(|at| sum_of(&tag.series[at].intervals)));
         }
     }
-    let duration_s = merged.summary.duration_s.max(1e-3);
-    merged.summary.rates.sent_per_s = merged.summary.messages.sent as f64 / duration_s;
-    merged.summary.rates.received_per_s = merged.summary.messages.received as f64 / duration_s;
+    let traffic_s = series::traffic_s(&merged.points).unwrap_or(merged.summary.duration_s);
+    let per_s = |count: u64| count as f64 / traffic_s.max(1e-3);
+    merged.summary.rates.sent_per_s = per_s(merged.summary.messages.sent);
+    merged.summary.rates.received_per_s = per_s(merged.summary.messages.received);
 }
 
 fn write(bundle: &Bundle, into: &Path) -> io::Result<()> {

@@ -164,7 +164,7 @@ impl Bundle {
         total
     }
 
-    /// The same second by second.
+    /// The same by interval.
     #[must_use]
     pub fn total_intervals(&self, series: Series) -> Vec<SparseInterval> {
         let mut tags = self
@@ -183,7 +183,7 @@ impl Bundle {
     #[must_use]
     pub fn judged_intervals(&self, series: Series) -> Vec<SparseInterval> {
         let limited = |interval: &SparseInterval| {
-            let end_s = interval.start_s + interval.length_s;
+            let end_s = interval.end_s();
             let point = self
                 .points
                 .iter()
@@ -208,20 +208,15 @@ impl Bundle {
     }
 }
 
-/// Adds `other` to `total` second by second; a longer log lends its tail.
-pub fn merge_intervals(total: &mut Vec<SparseInterval>, other: &[SparseInterval]) {
+/// Adds `other` to `total` interval by interval: the logs of one run are cut at the same moments. A longer
+/// log lends its tail.
+fn merge_intervals(total: &mut Vec<SparseInterval>, other: &[SparseInterval]) {
     for (at, interval) in other.iter().enumerate() {
         let Some(mine) = total.get_mut(at) else {
             total.push(interval.clone());
             continue;
         };
-        let mut merged: std::collections::BTreeMap<u64, u64> =
-            mine.counts.iter().copied().collect();
-        interval
-            .counts
-            .iter()
-            .for_each(|&(nanos, count)| *merged.entry(nanos).or_default() += count);
-        mine.counts = merged.into_iter().collect();
+        mine.add(interval);
     }
 }
 
