@@ -1,7 +1,8 @@
 //! An invented run: what a report looks like, and a known truth to test it against.
 //!
 //! A million connections ramp up, echo, suffer one frozen second and one second in which the generator is
-//! late. The bundle is stamped SYNTHETIC on every page: it must never be taken for a measurement.
+//! late. It is reported as a real run is: every quarter of a second while the connections are opened, then
+//! once a second, and a last time when the answers are in. The bundle is stamped SYNTHETIC on every page: it must never be taken for a measurement.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -84,16 +85,21 @@ pub fn run(invention: &Invention, bundle: Option<BundleWriter>) -> io::Result<Su
     };
     let mut collector = Collector::new(setup, bundle);
     let mut world = World::new(invention);
-    for second in 1..=invention.seconds {
-        let (point, interval) = world.second(second);
-        collector.second(point, 1.0, &interval)?;
+    while world.quarters < invention.seconds * 4 {
+        let quarters = world.quarters_ahead();
+        let (point, interval) = world.report(quarters);
+        collector.second(point, quarters as f64 / 4.0, &interval)?;
     }
+    collector.settle();
+    collector.second(world.settled(), SETTLED_S, &Interval::new(1))?;
     collector.finish(&world.totals())
 }
 
 /// The state of the invented world.
 struct World<'a> {
     invention: &'a Invention,
+    /// Time: quarters of a second since the start.
+    quarters: u64,
     random: Random,
     recorder: Recorder,
     traffic: Traffic,
@@ -104,6 +110,7 @@ impl<'a> World<'a> {
     fn new(invention: &'a Invention) -> Self {
         Self {
             invention,
+            quarters: 0,
             random: Random::new(invention.seed),
             recorder: Recorder::new(1),
             traffic: Traffic::default(),
@@ -111,33 +118,58 @@ impl<'a> World<'a> {
         }
     }
 
-    fn second(&mut self, second: u64) -> (Point, Interval) {
-        self.ramp(second);
+    /// How long the next report takes: a second, once everybody has arrived.
+    fn quarters_ahead(&self) -> u64 {
+        let is_growing = self.traffic.requested < self.invention.connections;
+        if is_growing || !self.quarters.is_multiple_of(4) {
+            1
+        } else {
+            4
+        }
+    }
+
+    fn report(&mut self, quarters: u64) -> (Point, Interval) {
+        self.quarters += quarters;
+        let (at_s, length_s) = (self.quarters as f64 / 4.0, quarters as f64 / 4.0);
+        let second = self.quarters.div_ceil(4);
+        self.ramp(at_s, second);
         let messages = if self.traffic.upgraded == 0 {
             0
         } else {
-            self.messages_of(second)
+            self.messages_of(second, length_s)
         };
-        for n in 0..messages.min(SAMPLES_PER_SECOND) {
-            self.message(second, n as f64 / messages.min(SAMPLES_PER_SECOND) as f64);
+        let samples = messages.min((SAMPLES_PER_S * length_s) as u64);
+        for n in 0..samples {
+            self.message(second, n as f64 / samples as f64);
         }
         self.traffic.sent += messages;
-        self.traffic.received = self.traffic.sent.saturating_sub(7);
+        self.traffic.received = self.traffic.sent.saturating_sub(UNDER_WAY);
         let point = Point {
-            at_s: second as f64,
+            at_s,
             traffic: self.traffic,
-            system: self.system(messages),
+            system: self.system(messages, length_s),
         };
         let mut interval = Interval::new(1);
         self.recorder.take().add_to(&mut interval);
         (point, interval)
     }
 
-    fn ramp(&mut self, second: u64) {
+    /// The last report: nothing is sent, what was under way has come.
+    fn settled(&mut self) -> Point {
+        self.traffic.received = self.traffic.sent;
+        Point {
+            at_s: self.quarters as f64 / 4.0 + SETTLED_S,
+            traffic: self.traffic,
+            system: self.system(0, SETTLED_S),
+        }
+    }
+
+    fn ramp(&mut self, at_s: f64, second: u64) {
         let invention = self.invention;
         let previous = self.traffic;
         let traffic = &mut self.traffic;
-        traffic.requested = (invention.ramp_per_s * second).min(invention.connections);
+        let wanted = (invention.ramp_per_s as f64 * at_s) as u64;
+        traffic.requested = wanted.min(invention.connections);
         let growing = previous.requested < invention.connections;
         // The handshake trails the connect, the first answer trails the handshake.
         let wobble = |random: &mut Random, share: f64| 1.0 - share * (0.6 + 0.4 * random.unit());
@@ -152,11 +184,11 @@ impl<'a> World<'a> {
         }
         traffic.connecting = traffic.requested - traffic.connected;
         traffic.connect_us = 11.0 + self.random.unit();
-        traffic.failed += u64::from(growing && second.is_multiple_of(5)) * 3;
+        traffic.failed += u64::from(growing && self.quarters.is_multiple_of(20)) * 3;
         traffic.server_gauge = traffic.upgraded;
     }
 
-    fn messages_of(&mut self, second: u64) -> u64 {
+    fn messages_of(&mut self, second: u64, length_s: f64) -> u64 {
         let ramped = self.traffic.upgraded as f64 / self.invention.connections as f64;
         let wobble = 1.0 + 0.01 * self.random.normal();
         let frozen = if self.invention.frozen_at_s == Some(second) {
@@ -164,7 +196,7 @@ impl<'a> World<'a> {
         } else {
             1.0
         };
-        (self.invention.rate_per_s as f64 * ramped * wobble * frozen) as u64
+        (self.invention.rate_per_s as f64 * length_s * ramped * wobble * frozen) as u64
     }
 
     /// One message at this part of the second, by the nanosecond clock of the run.
@@ -194,7 +226,7 @@ impl<'a> World<'a> {
             .answered(0, intended_ns, sent_ns, sent_ns + (service_ms * 1e6) as u64);
     }
 
-    fn system(&mut self, messages: u64) -> SystemSample {
+    fn system(&mut self, messages: u64, length_s: f64) -> SystemSample {
         let n = self.traffic.connected as f64;
         let mut noisy = |per_connection: f64, base: f64| {
             (base + n * per_connection * (1.0 + 0.002 * self.random.normal())) as u64
@@ -216,25 +248,25 @@ impl<'a> World<'a> {
         system.generator.threads = 3;
         system.generator.descriptors = self.traffic.connected + 40;
         system.kernel.sockets.tcp_in_use = self.traffic.connected * 2 + 4;
-        self.work(&mut system, messages);
+        self.work(&mut system, messages, length_s);
         system
     }
 
-    fn work(&mut self, system: &mut SystemSample, messages: u64) {
+    fn work(&mut self, system: &mut SystemSample, messages: u64, length_s: f64) {
         let connects = if self.traffic.requested < self.invention.connections {
-            self.invention.ramp_per_s as f64
+            self.invention.ramp_per_s as f64 * length_s
         } else {
             0.0
         };
         let m = messages as f64;
-        let per_second = [
+        let spent_ms = [
             m * 0.004 + connects * 0.003,
             m * 0.011 + connects * 0.009,
             m * 0.005 + connects * 0.003,
             m * 0.012 + connects * 0.009,
             m * 0.006 + connects * 0.004,
         ];
-        for (total, ms) in self.cpu_ms.iter_mut().zip(per_second) {
+        for (total, ms) in self.cpu_ms.iter_mut().zip(spent_ms) {
             *total += ms * (1.0 + 0.06 * self.random.normal());
         }
         let [
@@ -243,7 +275,7 @@ impl<'a> World<'a> {
             generator_user,
             generator_system,
             softirq,
-        ] = self.cpu_ms.map(|ms| ms as u64);
+        ] = self.cpu_ms.map(|ms| ms as u64 / TICK_MS * TICK_MS);
         system.server.user_ms = server_user;
         system.server.system_ms = server_system;
         system.generator.user_ms = generator_user;
@@ -284,4 +316,10 @@ impl<'a> World<'a> {
 /// 2026-01-01, so that two inventions differ by nothing but their numbers.
 const STARTED_UNIX_S: f64 = 1_767_225_600.0;
 /// Enough for a stable p99.9 of each second.
-const SAMPLES_PER_SECOND: u64 = 20_000;
+const SAMPLES_PER_S: f64 = 20_000.0;
+/// Messages whose answers the next report brings.
+const UNDER_WAY: u64 = 7;
+/// What the last answers take.
+const SETTLED_S: f64 = 0.2;
+/// The kernel counts processor time like this.
+const TICK_MS: u64 = 10;

@@ -17,7 +17,7 @@ use hdrhistogram::Histogram;
 
 use crate::histograms::{Series, quantile_ms};
 use crate::summary::{Judged, Summary};
-use crate::units::{parse_count, parse_duration};
+use crate::units::{millis, parse_count, parse_duration, thousands};
 
 /// One condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +125,18 @@ impl Threshold {
             limit,
             of_whole,
         })
+    }
+
+    /// What was measured, as one says it: in the unit of the condition.
+    #[must_use]
+    pub fn shown(&self, observed: f64) -> String {
+        match self.metric {
+            Metric::Quantile(..) | Metric::Mean(_) => millis(observed),
+            Metric::Count(_) if self.of_whole => percent(observed),
+            Metric::Count(_) => thousands(observed.round() as u64),
+            Metric::Rate(_) => format!("{}/s", thousands(observed.round() as u64)),
+            Metric::BytesPerConnection => format!("{observed:.1} B"),
+        }
     }
 
     /// Judges a run.
@@ -295,6 +307,17 @@ impl Operator {
 
 fn share(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
+}
+
+/// A share with the digits that tell it from all: 99.9990 is not 100.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let exact = (0..6).map(|digits| format!("{percent:.digits$}"));
+    let rounded = exact.into_iter().find(|text| {
+        let shown: f64 = text.parse().unwrap_or(percent);
+        (shown - percent).abs() < 1e-9 || (shown != 0.0 && shown != 100.0 && text.contains('.'))
+    });
+    format!("{} %", rounded.unwrap_or_else(|| format!("{percent:.6}")))
 }
 
 /// 999 is 99.9, 9999 is 99.99.

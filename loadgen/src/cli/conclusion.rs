@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::failures::hint_for;
 use crate::search::Knee;
 use crate::summary::{Outcome, Quantiles, Summary};
+use crate::thresholds::Threshold;
 
 /// The result of a run.
 #[must_use]
@@ -162,7 +163,10 @@ fn findings(summary: &Summary) -> Vec<String> {
     );
     for judged in verdict.thresholds.iter().filter(|judged| !judged.passed) {
         let observed = match judged.observed {
-            Some(value) => format!("{value:.3}"),
+            Some(value) => Threshold::parse(&judged.fail_if).map_or_else(
+                |_| format!("{value:.3}"),
+                |threshold| threshold.shown(value),
+            ),
             None => "nothing was measured".into(),
         };
         lines.push(format!("crossed: {} (observed {observed})", judged.fail_if));

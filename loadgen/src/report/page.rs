@@ -22,8 +22,14 @@ pub(super) fn render(bundle: &Bundle) -> String {
     body += &tiles::balance(summary);
     body += &tables::warnings(summary);
     body += "<div class=\"grid\">";
-    body += &chart_cards(bundle);
-    body += &tables::render(bundle);
+    body += &traffic_cards(bundle);
+    // Two columns of their own: cards of unlike heights side by side would leave holes.
+    let costs = tables::cost(summary) + &tables::results(summary);
+    for column in [costs, resource_cards(bundle)] {
+        write!(body, "<div class=\"column\">{column}</div>")
+            .expect("a String takes whatever is written");
+    }
+    body += &tables::circumstances(bundle);
     body += "</div>";
     let files = "summary.json, samples.csv, environment.json and *.hlog beside this file hold everything shown here";
     write!(
@@ -68,7 +74,8 @@ fn head(summary: &Summary) -> String {
     )
 }
 
-fn chart_cards(bundle: &Bundle) -> String {
+/// Connections, messages, latencies.
+fn traffic_cards(bundle: &Bundle) -> String {
     let points = &bundle.points;
     let totals = Series::ALL.map(|series| bundle.total(series));
     let curve = |series: Series, colour| Curve {
@@ -82,11 +89,17 @@ fn chart_cards(bundle: &Bundle) -> String {
         curve(Series::Lateness, "violet"),
     ];
     let response = bundle.total_intervals(Series::Response);
-    let listeners = bundle.summary.connections.listeners.max(1);
-    let per_listener = crate::units::thousands(bundle.summary.connections.per_listener);
+    let connections = &bundle.summary.connections;
+    let listeners = match connections.listeners {
+        0 | 1 => "One listener".to_owned(),
+        many => format!(
+            "{many} listeners, at most {} connections each",
+            crate::units::thousands(connections.per_listener)
+        ),
+    };
     let ramp_text = format!(
-        "A connection counts as proven alive when it was heard from within the last {:.0} s. {listeners} listener(s), at most {per_listener} connections each.",
-        bundle.summary.connections.proven_alive_window_s
+        "A connection counts as proven alive when it was heard from within the last {:.0} s. {listeners}.",
+        connections.proven_alive_window_s
     );
     let mut html = String::new();
     html += &card(
@@ -98,7 +111,7 @@ fn chart_cards(bundle: &Bundle) -> String {
     html += &card(
         "",
         "Messages per second",
-        "Red bands: the generator itself was the limit; these seconds are not judged.",
+        "Each step is one report, as wide as it lasted: the area below is the number of messages.",
         charts::throughput::draw(points),
     );
     html += &card(
@@ -110,15 +123,20 @@ fn chart_cards(bundle: &Bundle) -> String {
     html += &card(
         "wide",
         "Response latency over time",
-        "Every sample, second by second. What percentiles hide: pauses, second humps, drift.",
+        "Every sample; a column is as wide as its report. What percentiles hide: pauses, second humps, drift.",
         charts::heatmap::draw(
             &response,
             charts::heatmap::range_ms(response.iter()),
-            &charts::limited_seconds(points),
+            &charts::Marks::of(points),
         ),
     );
-    html += &tables::cost(&bundle.summary);
-    html += &card(
+    html
+}
+
+/// What it took.
+fn resource_cards(bundle: &Bundle) -> String {
+    let points = &bundle.points;
+    let mut html = card(
         "",
         "Memory over time",
         "Resident memory, and slab by class as growth since the start.",
@@ -127,7 +145,7 @@ fn chart_cards(bundle: &Bundle) -> String {
     html += &card(
         "",
         "Processor time",
-        "Percent of one core.",
+        "Percent of one core, in means of a second or more: the kernel counts in ticks of 10 ms.",
         charts::cpu::draw(points),
     );
     html

@@ -79,7 +79,7 @@ impl Frame {
         Self {
             left: 62.0,
             top: 14.0,
-            width: size.0 - 62.0 - 16.0,
+            width: size.0 - 62.0 - MARGIN_RIGHT,
             height: size.1 - 14.0 - 34.0,
             x,
             y,
@@ -141,30 +141,24 @@ impl Frame {
         for n in 0..=(end_s / step_s + 1e-9) as u32 {
             let tick_s = f64::from(n) * step_s;
             let x = self.x_at(tick_s);
+            let label = clock(tick_s);
             // The last label would stick out of the drawing.
-            let anchor = if n > 0 && x > self.left + self.width - 12.0 {
+            let half_width = label.len() as f64 * AXIS_LETTER / 2.0;
+            let anchor = if x + half_width > self.left + self.width + MARGIN_RIGHT {
                 Anchor::End
             } else {
                 Anchor::Middle
             };
-            svg.text(
-                (x, self.bottom() + 20.0),
-                &clock(tick_s),
-                &TextStyle::axis(anchor),
-            );
+            svg.text((x, self.bottom() + 20.0), &label, &TextStyle::axis(anchor));
         }
     }
 
-    /// Shades the seconds in which the generator itself was the limit.
-    pub(super) fn draw_limited(&self, svg: &mut Svg, limited: &[(f64, f64)]) {
-        for &(from, to) in limited {
-            let (left, right) = (self.x_at(from), self.x_at(to));
-            svg.rect(
-                (left, self.top),
-                ((right - left).max(1.0), self.height),
-                "red",
-                0.13,
-            );
+    /// Shades stretches of time.
+    pub(super) fn draw_bands(&self, svg: &mut Svg, bands: &[(f64, f64)], colour: &str) {
+        for &(from_s, to_s) in bands {
+            let (left, right) = (self.x_at(from_s), self.x_at(to_s));
+            let size = ((right - left).max(1.0), self.height);
+            svg.rect((left, self.top), size, colour, 0.16);
         }
     }
 }
@@ -231,14 +225,18 @@ const TIME_STEPS_S: [f64; 16] = [
     21_600.0, 86_400.0,
 ];
 
-/// 1, 2 or 5 times a power of ten, so that about that many steps fill the range.
+/// Room for half of the last label of a time axis, and what a letter of it takes.
+const MARGIN_RIGHT: f64 = 16.0;
+const AXIS_LETTER: f64 = 7.0;
+
+/// 1, 2 or 5 times a power of ten, whichever comes closest to filling the range with that many steps.
 fn step_for(range: f64, about: f64) -> f64 {
     let raw = range / about;
     let magnitude = 10f64.powf(raw.log10().floor());
     let multiple = match raw / magnitude {
-        m if m <= 1.0 => 1.0,
-        m if m <= 2.0 => 2.0,
-        m if m <= 5.0 => 5.0,
+        m if m < 1.5 => 1.0,
+        m if m < 3.2 => 2.0,
+        m if m < 7.1 => 5.0,
         _ => 10.0,
     };
     multiple * magnitude
@@ -251,9 +249,10 @@ mod tests {
     #[test]
     fn ticks_are_round_and_inside() {
         for (most, expected) in [
-            (100_000.0, vec![0.0, 50_000.0, 100_000.0]),
+            (8000.0, vec![0.0, 2000.0, 4000.0, 6000.0, 8000.0]),
             (7.0, vec![0.0, 2.0, 4.0, 6.0]),
-            (0.9, vec![0.0, 0.5]),
+            (4.0, vec![0.0, 1.0, 2.0, 3.0, 4.0]),
+            (1_000_000.0, vec![0.0, 2e5, 4e5, 6e5, 8e5, 1e6]),
         ] {
             assert_eq!(Scale::from_zero(most).ticks(4.0), expected, "{most}");
         }

@@ -41,7 +41,8 @@ impl Svg {
         ));
     }
 
-    /// Many rectangles of one colour as one element: a heat map has thousands.
+    /// Many rectangles of one colour as one element: a heat map has thousands. Their edges are not smoothed,
+    /// or a pale seam would run between neighbours.
     pub(super) fn cells(&mut self, rects: &[(f64, f64, f64, f64)], colour: &str, opacity: f64) {
         if rects.is_empty() {
             return;
@@ -52,7 +53,7 @@ impl Svg {
                 .expect("a String takes whatever is written");
         }
         self.push(format_args!(
-            "<path d=\"{path}\" fill=\"var(--{colour})\" fill-opacity=\"{opacity:.2}\"/>"
+            "<path d=\"{path}\" fill=\"var(--{colour})\" fill-opacity=\"{opacity:.2}\" shape-rendering=\"crispEdges\"/>"
         ));
     }
 

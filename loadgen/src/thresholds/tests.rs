@@ -89,3 +89,23 @@ fn what_is_not_a_condition_is_refused() {
         assert_eq!(Threshold::parse(text), Err(error), "{text}");
     }
 }
+
+#[test]
+fn what_was_measured_is_said_in_the_units_of_the_condition() {
+    for (condition, observed, expected) in [
+        ("p99>50ms", 0.259, "0.259 ms"),
+        ("lateness.max>1s", 1500.0, "1.50 s"),
+        ("proven_alive<100%", 1.0, "100 %"),
+        ("proven_alive<100%", 0.5, "50 %"),
+        ("proven_alive<100%", 0.999_999, "99.9999 %"),
+        ("lost>1%", 0.0, "0 %"),
+        ("lost>1%", 0.000_01, "0.001 %"),
+        ("lost>1%", 1.0 / 3.0, "33.3 %"),
+        ("lost>0", 12_345.0, "12,345"),
+        ("received/s<10k", 3934.2, "3,934/s"),
+        ("bytes_per_connection>100", 64.4, "64.4 B"),
+    ] {
+        let threshold = Threshold::parse(condition).unwrap();
+        assert_eq!(threshold.shown(observed), expected, "{condition}");
+    }
+}

@@ -49,7 +49,9 @@ fn a_bundle_holds_everything_and_is_read_back() {
     let summary = write(&scratch.at("a"), &invention).unwrap();
     let bundle = Bundle::read(&scratch.at("a")).unwrap();
     assert_eq!(bundle.summary, summary);
-    assert_eq!((bundle.points.len(), bundle.tags.len()), (20, 1));
+    // Five seconds of ramp by quarters, fifteen more, and the last answers.
+    assert_eq!((bundle.points.len(), bundle.tags.len()), (36, 1));
+    assert_eq!(bundle.points[35].traffic.settling, 1);
     assert_eq!(
         bundle.total(Series::Response).len(),
         summary.latency_ms.response.count
@@ -156,7 +158,19 @@ fn merging_adds_histograms_and_books() {
     );
     assert_eq!(summary.connections.proven_alive, 20_000);
     assert!(summary.imbalances().is_empty());
-    assert_eq!((both.points.len(), both.summary.merged_from.len()), (23, 2));
+    // Seconds, and the last answers; the report ends with the longer host.
+    assert_eq!((both.points.len(), both.summary.merged_from.len()), (24, 2));
+    let sent: Vec<u64> = both.points.iter().map(|point| point.traffic.sent).collect();
+    assert!(sent.is_sorted() && sent[23] == summary.messages.sent);
+    let steady = &both.points[6..20];
+    for step in loadgen::series::steps(steady, 0.0, |point| point.traffic.sent) {
+        assert!((step.per_s() - 6000.0).abs() < 300.0, "{step:?}");
+    }
+    assert!(
+        (summary.rates.sent_per_s - 5400.0).abs() < 600.0,
+        "{:?}",
+        summary.rates
+    );
     assert!(scratch.at("both").join("report.html").exists());
     assert!(matches!(
         merge(&dirs[..1], &scratch.at("none")),

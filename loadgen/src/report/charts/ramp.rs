@@ -2,7 +2,7 @@
 
 use super::super::plot::{Frame, Scale, clock, thin};
 use super::super::svg::{Hover, Svg};
-use super::{Chart, HOVERS, POINTS_DRAWN, end_s, every, limited_seconds};
+use super::{Chart, HOVERS, Marks, POINTS_DRAWN, end_s, every};
 use crate::series::{Point, Traffic};
 use crate::units::{compact, thousands};
 
@@ -20,21 +20,24 @@ pub(in super::super) fn draw(points: &[Point], size: (f64, f64)) -> Option<Chart
     let frame = Frame::new(size, x, Scale::from_zero(most as f64));
     let mut svg = Svg::default();
     frame.draw_y(&mut svg, compact);
-    frame.draw_limited(&mut svg, &limited_seconds(points));
+    let marks = Marks::of(points);
+    marks.draw(&frame, &mut svg);
     frame.draw_time(&mut svg);
-    let line = |pick: fn(&Traffic) -> u64| {
-        let series: Vec<(f64, f64)> = points
+    let line = |start: Option<(f64, f64)>, pick: fn(&Traffic) -> u64| {
+        let moments = points
             .iter()
-            .map(|point| (point.at_s, pick(&point.traffic) as f64))
-            .collect();
+            .map(|point| (point.at_s, pick(&point.traffic) as f64));
+        let series: Vec<(f64, f64)> = start.into_iter().chain(moments).collect();
         frame.line(&thin(&series, POINTS_DRAWN))
     };
-    let alive = line(|traffic| traffic.proven_alive);
+    // The first report comes a moment after the start, when there was nothing.
+    let nothing = Some((0.0, 0.0));
+    let alive = line(nothing, |traffic| traffic.proven_alive);
     let floor: Vec<(f64, f64)> = alive.iter().map(|&(x, _)| (x, frame.bottom())).collect();
     svg.area(&alive, &floor, "teal", 0.22);
-    svg.polyline(&line(|traffic| traffic.requested), "faint", 1.5);
-    svg.polyline(&line(|traffic| traffic.connected), "amber", 2.0);
-    svg.polyline(&line(|traffic| traffic.upgraded), "blue", 2.0);
+    svg.polyline(&line(None, |traffic| traffic.requested), "faint", 1.5);
+    svg.polyline(&line(nothing, |traffic| traffic.connected), "amber", 2.0);
+    svg.polyline(&line(nothing, |traffic| traffic.upgraded), "blue", 2.0);
     svg.polyline(&alive, "teal", 2.6);
     svg.hover(
         frame.bounds(),
@@ -48,11 +51,13 @@ pub(in super::super) fn draw(points: &[Point], size: (f64, f64)) -> Option<Chart
         ("amber", "connected"),
         ("faint", "requested"),
     ];
+    let mut legend = legend
+        .map(|(colour, name)| (colour, name.to_owned()))
+        .to_vec();
+    marks.add_legend(&mut legend);
     Some(Chart {
         svg: svg.finish(size.0, size.1, "Connections over time"),
-        legend: legend
-            .map(|(colour, name)| (colour, name.to_owned()))
-            .to_vec(),
+        legend,
     })
 }
 

@@ -52,11 +52,7 @@ pub(in super::super) fn render(comparison: &Comparison, a: &Bundle, b: &Bundle) 
     // One scale for both: two pictures with different axes compare nothing.
     let range_ms = charts::heatmap::range_ms(intervals.iter().flatten());
     for ((name, bundle), intervals) in [("A", a), ("B", b)].into_iter().zip(&intervals) {
-        let chart = charts::heatmap::draw(
-            intervals,
-            range_ms,
-            &charts::limited_seconds(&bundle.points),
-        );
+        let chart = charts::heatmap::draw(intervals, range_ms, &charts::Marks::of(&bundle.points));
         let title = format!("{name}: response latency over time");
         body += &card("wide", &title, &bundle.environment.command.join(" "), chart);
     }

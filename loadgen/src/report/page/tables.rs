@@ -7,12 +7,17 @@ use super::super::charts::cost;
 use super::super::svg::escape;
 use crate::failures::hint_for;
 use crate::summary::{Latency, Quantiles, Summary};
-use crate::units::{millis, thousands};
+use crate::thresholds::Threshold;
+use crate::units::{millis, significant, thousands};
 
-/// Everything in rows.
-pub(super) fn render(bundle: &Bundle) -> String {
-    let summary = &bundle.summary;
-    latency(summary) + &thresholds(summary) + &failures(summary) + &environment(bundle)
+/// What was measured and what was asked of it, in rows.
+pub(super) fn results(summary: &Summary) -> String {
+    latency(summary) + &thresholds(summary)
+}
+
+/// What went wrong, and where it happened.
+pub(super) fn circumstances(bundle: &Bundle) -> String {
+    failures(&bundle.summary) + &environment(bundle)
 }
 
 /// Things that make the numbers weaker than they look.
@@ -60,12 +65,14 @@ fn thresholds(summary: &Summary) -> String {
         return String::new();
     }
     let mut rows = String::from(
-        "<tr><th>fails if</th><th class=\"num\">measured</th><th class=\"num\"></th></tr>",
+        "<tr><th>fails if</th><th class=\"num\">measured</th><th class=\"num\">verdict</th></tr>",
     );
     for judged in &summary.verdict.thresholds {
-        let observed = judged
-            .observed
-            .map_or_else(|| "not measured".into(), crate::units::significant);
+        let shown = |value: f64| {
+            Threshold::parse(&judged.fail_if)
+                .map_or_else(|_| significant(value), |t| t.shown(value))
+        };
+        let observed = judged.observed.map_or_else(|| "nothing".into(), shown);
         let (word, class) = if judged.passed {
             ("held", "num pass")
         } else {
@@ -196,7 +203,7 @@ fn failures(summary: &Summary) -> String {
         return String::new();
     }
     let head = "<tr><th>class</th><th class=\"num\">count</th><th>where to look</th></tr>";
-    section("", "Failures", &format!("{head}{rows}"))
+    section("wide", "Failures", &format!("{head}{rows}"))
 }
 
 fn environment(bundle: &Bundle) -> String {
