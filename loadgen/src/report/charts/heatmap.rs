@@ -80,7 +80,7 @@ fn columns_of(intervals: &[SparseInterval], end_s: f64) -> Vec<SparseInterval> {
 /// A quantile over time, where every value is made of enough samples to have it. One line per stretch of
 /// time with samples: nothing is known between two of them.
 fn quantile_lines(intervals: &[SparseInterval], quantile: f64) -> Vec<Vec<(f64, f64)>> {
-    let samples_min = (1.0 / (1.0 - quantile)).round() as u64;
+    let samples_min = ((1.0 / (1.0 - quantile)).round() as u64).max(SAMPLES_MIN);
     let measured = intervals.iter().filter(|interval| interval.count() > 0);
     let is_enough = |stretch: &SparseInterval| stretch.count() >= samples_min;
     let stretches = join_until(measured.cloned(), is_enough, SparseInterval::join);
@@ -183,6 +183,8 @@ fn hover(frame: &Frame, interval: &SparseInterval) -> Hover {
 const COLUMNS_MAX: usize = 240;
 const ROWS: usize = 44;
 const SHADES: usize = 12;
+/// A median of fewer jumps about.
+const SAMPLES_MIN: u64 = 20;
 /// Logs are written to the millisecond: ends and beginnings are equal within two.
 const ROUNDING_S: f64 = 0.005;
 /// Columns this close touch; coordinates have one decimal.

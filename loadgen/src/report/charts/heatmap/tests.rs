@@ -103,12 +103,19 @@ fn more_intervals_than_can_be_seen_are_joined() {
 fn a_percentile_has_the_samples_it_needs() {
     let mut intervals = steady();
     intervals[6].counts = vec![(900_000_000, 3)];
-    let [line] = &quantile_lines(&intervals, 0.99)[..] else {
-        panic!("one stretch");
+    for quantile in [0.5, 0.99] {
+        let [line] = &quantile_lines(&intervals, quantile)[..] else {
+            panic!("one stretch");
+        };
+        assert!(line.iter().all(|&(_, ms)| ms < 2.0), "{line:?}");
+        assert_eq!(line.last().map(|&(end_s, _)| end_s), Some(3.2));
+    }
+    let some = |count| SparseInterval {
+        counts: vec![(900_000_000, count)],
+        ..intervals[6].clone()
     };
-    assert!(line.iter().all(|&(_, ms)| ms < 2.0), "{line:?}");
-    assert_eq!(line.last().map(|&(end_s, _)| end_s), Some(3.2));
-    let few = [intervals[6].clone()];
-    assert!(quantile_lines(&few, 0.99).is_empty(), "three have no p99");
-    assert_eq!(quantile_lines(&few, 0.5).len(), 1, "and have a median");
+    for (count, has_median, has_p99) in [(3, false, false), (20, true, false), (100, true, true)] {
+        let has = |quantile| !quantile_lines(&[some(count)], quantile).is_empty();
+        assert_eq!((has(0.5), has(0.99)), (has_median, has_p99), "{count}");
+    }
 }
