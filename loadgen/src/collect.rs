@@ -317,8 +317,10 @@ impl Collector {
             rss_bytes: last.rss_bytes,
             cpu_user_s: user_ms as f64 / 1e3,
             cpu_system_s: system_ms as f64 / 1e3,
-            cpu_us_per_message: (user_ms + system_ms) as f64 * 1e3
-                / summary.messages.received.max(1) as f64,
+            cpu_us_per_message: match summary.messages.received {
+                0 => 0.0,
+                received => (user_ms + system_ms) as f64 * 1e3 / received as f64,
+            },
         })
     }
 

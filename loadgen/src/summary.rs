@@ -182,7 +182,7 @@ pub struct Server {
     pub cpu_user_s: f64,
     /// Processor time in the kernel.
     pub cpu_system_s: f64,
-    /// Processor time per right answer.
+    /// Processor time per right answer; 0 where none was asked for.
     pub cpu_us_per_message: f64,
 }
 

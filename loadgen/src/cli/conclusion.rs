@@ -123,13 +123,14 @@ fn storm(summary: &Summary) -> Option<String> {
 
 fn costs(summary: &Summary) -> Vec<String> {
     let server = summary.server.map(|server| {
-        format!(
-            "server: {:.0} bytes of memory per connection, {:.1} s user + {:.1} s system, {:.1} us per message",
-            server.rss_bytes_per_connection,
-            server.cpu_user_s,
-            server.cpu_system_s,
-            server.cpu_us_per_message,
-        )
+        let mut line = format!(
+            "server: {:.0} bytes of memory per connection, {:.1} s user + {:.1} s system",
+            server.rss_bytes_per_connection, server.cpu_user_s, server.cpu_system_s,
+        );
+        if server.cpu_us_per_message > 0.0 {
+            let _ = write!(line, ", {:.1} us per message", server.cpu_us_per_message);
+        }
+        line
     });
     let generator = &summary.generator;
     let generator = format!(

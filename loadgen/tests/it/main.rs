@@ -6,5 +6,4 @@ mod harness;
 mod known;
 mod misbehaving;
 mod peers;
-mod record;
 mod report;

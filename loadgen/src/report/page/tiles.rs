@@ -53,7 +53,10 @@ pub(super) fn render(summary: &Summary) -> String {
         tile(&mut html, &value, "B", "server, per connection", &beside);
         let cpu = server.cpu_user_s + server.cpu_system_s;
         let share = cpu / summary.duration_s.max(1e-3) * 100.0;
-        let beside = format!("{:.1} us per message", server.cpu_us_per_message);
+        let beside = match server.cpu_us_per_message {
+            0.0 => "no messages".to_owned(),
+            us => format!("{us:.1} us per message"),
+        };
         tile(
             &mut html,
             &format!("{share:.0}"),

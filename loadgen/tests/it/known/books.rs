@@ -49,7 +49,7 @@ fn run(fate_of: fn(u64) -> Fate) -> (Ended, Log) {
     let log = Arc::new(Mutex::new(Log::default()));
     let kept = Arc::clone(&log);
     let server = Server::start(move |wire, _| unreliable(wire, fate_of, &kept));
-    let words = "--connections 4 --rate 400/s --size 16-200 --duration 3s --answer-timeout 2s";
+    let words = "--connections 4 --rate 400/s --size 16-200 --duration 3s --answer-timeout 5s";
     let ended = Generator::run(&server.url(), words).end();
     server.finish();
     let log = Arc::into_inner(log).expect("every story has ended");
@@ -156,7 +156,8 @@ fn wrong_echoes_are_errors_and_their_messages_lost() {
         "{}",
         ended.story()
     );
-    assert_eq!(ended.count("/messages/errors"), log.wrong);
+    let errors = ended.count("/messages/errors");
+    assert_eq!(errors, log.wrong, "{}", ended.story());
     assert_eq!(ended.count("/messages/received"), log.messages - log.wrong);
     assert_eq!(ended.count("/messages/lost"), log.wrong);
     ended.assert_code(1);
