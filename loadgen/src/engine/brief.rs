@@ -69,6 +69,17 @@ impl Brief {
         self.origin_ns + tick as u64 * TICK_NS
     }
 
+    /// How long the ramp takes as planned; without a rate, no time.
+    #[must_use]
+    pub fn ramp_ticks(&self) -> u32 {
+        let per_s = self.scenario.ramp_per_s;
+        if per_s <= 0.0 {
+            return 0;
+        }
+        let seconds = self.scenario.connections() as f64 / per_s;
+        (seconds * f64::from(TICKS_PER_S)) as u32
+    }
+
     /// The second of a moment.
     #[must_use]
     pub const fn second(&self, now_ns: u64) -> u32 {

@@ -273,7 +273,8 @@ impl<N: Net> Fleet<N> {
         if connection.flags.has(Flags::PINGED) {
             connection.flags.clear(Flags::PINGED);
             // It was due for the answer; now it is for the next beat. Its timer fires early, once.
-            let next = self.next_beat(index, self.brief.tick(now_ns));
+            let beat = connection.due_tick - ticks(self.brief.answer_timeout_ns);
+            let next = self.beat_after(index, beat, self.brief.tick(now_ns));
             self.connection(index).due_tick = next;
         }
     }

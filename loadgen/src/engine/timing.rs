@@ -1,7 +1,9 @@
 //! What time does to a connection: patience ends, hearts beat, lives are over, beasts misbehave.
 //!
-//! Heartbeats are spread by the connection's number and not by when it was opened: a ramp of a second would
-//! otherwise be a burst of pings every 25 s for ever. Who was heard within the last second needs none.
+//! A heart beats first a whole period after its connection opened, as those of real clients do, so that a
+//! ramp longer than a period spreads them by itself. A shorter one would make a burst of pings of them every
+//! 25 s for ever: then they come earlier, each by a share of the difference that depends on its number.
+//! Who was heard within the last second needs none.
 
 use throng::ws::frame::{Opcode, append_frame};
 
@@ -95,17 +97,24 @@ impl<N: Net> Fleet<N> {
 
     /// The first beat of a connection that has just opened.
     pub(super) fn set_first_beat(&mut self, index: u32, tick: u32) {
-        self.connection(index).due_tick = self.next_beat(index, tick);
+        let period = self.beat_period(index);
+        let spread = period
+            .saturating_sub(self.brief.ramp_ticks())
+            .min(period - 1);
+        let connection = self.connection(index);
+        let early = mix(u64::from(connection.number)) % u64::from(spread + 1);
+        connection.due_tick = tick + period - early as u32;
         self.arm(index, tick);
     }
 
-    /// The tick at which it is asked for a sign of life next.
-    pub(super) fn next_beat(&self, index: u32, tick: u32) -> u32 {
-        let connection = &self.entries.0[index as usize];
-        let troop = &self.troops[usize::from(connection.cohort)];
-        let period = ticks(troop.cohort.handshake.heartbeat.as_nanos() as u64);
-        let phase = (mix(u64::from(connection.number)) % u64::from(period)) as u32;
-        tick + 1 + (period + phase - (tick + 1) % period) % period
+    /// The beat after the one at `beat`; never in the past, however late the answer.
+    pub(super) fn beat_after(&self, index: u32, beat: u32, tick: u32) -> u32 {
+        (beat + self.beat_period(index)).max(tick + 1)
+    }
+
+    fn beat_period(&self, index: u32) -> u32 {
+        let cohort = usize::from(self.entries.0[index as usize].cohort);
+        ticks(self.troops[cohort].cohort.handshake.heartbeat.as_nanos() as u64)
     }
 
     /// Sets the timer of an open connection to the first of all that is due.
@@ -150,7 +159,8 @@ impl<N: Net> Fleet<N> {
             return self.doom(index, End::Failed(Failure::Silent));
         }
         let quiet_s = (tick / TICKS_PER_S).saturating_sub(connection.heard_s);
-        let next = self.next_beat(index, tick);
+        let due_tick = connection.due_tick;
+        let next = self.beat_after(index, due_tick, tick);
         // Whoever does not read hears no pong, and must not blame the server for that.
         let never_listens = self.never_listens(index);
         let connection = self.connection(index);

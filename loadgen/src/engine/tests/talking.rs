@@ -1,5 +1,7 @@
 //! Messages, answers, heartbeats, floods.
 
+use std::sync::Arc;
+
 use throng::ws::frame::Opcode;
 
 use super::world::{
@@ -189,6 +191,35 @@ fn hearts_beat_once_a_period_and_not_at_once() {
     assert!(busiest <= 6, "{busiest} of 100 in a tenth of a second");
     assert_eq!(world.fleet.liveness.proven_alive(), 100);
     assert_eq!(world.fleet.failed.total(), 0);
+}
+
+/// A tenth of a second, in which the server answers everything; the pings in it.
+fn pings_of_a_tick(world: &mut World) -> usize {
+    world.run(100 * MS);
+    // The server is asked between two turns of the world, so nothing escapes the count.
+    world.set_answering(false);
+    let wires = world.live();
+    let asked = wires.iter().map(|wire| {
+        let said = hear(wire);
+        said.iter().for_each(|said| wire.arrive(&answer(said).0));
+        pings(&said)
+    });
+    asked.sum()
+}
+
+#[test]
+fn after_a_long_ramp_hearts_beat_a_period_after_the_opening() {
+    let mut long = brief(vec![cohort(Kind::Idle, 50)]);
+    Arc::get_mut(&mut long.scenario).unwrap().ramp_per_s = 2.0;
+    let mut world = World::new(long);
+    let mut beats_in =
+        |ticks: usize| -> usize { (0..ticks).map(|_| pings_of_a_tick(&mut world)).sum() };
+    assert_eq!(beats_in(250), 0, "the first of them opened 25 s ago");
+    let beats = beats_in(50);
+    assert!(
+        (8..=12).contains(&beats),
+        "{beats} where two a second opened"
+    );
 }
 
 #[test]
