@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A [`Fleet`](fleet::Fleet) is everything one thread knows: plain data, turned by events and time, so that
-//! tests drive it with scripted streams. Threads share nothing but the conductor's attention.
+//! tests drive it with scripted streams. Threads share nothing but the conductor's attention
+//! and the [`Gate`](gate::Gate).
 
 pub mod answers;
 pub mod books;
@@ -18,6 +19,7 @@ pub mod dispatch;
 pub mod fanout;
 pub mod fleet;
 pub mod flights;
+pub mod gate;
 pub mod gauge;
 pub mod keys;
 pub mod liveness;

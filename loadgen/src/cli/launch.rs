@@ -12,6 +12,7 @@ use super::{RunOptions, SearchOptions, Vary, plan_of};
 use crate::collect::{Collector, Setup};
 use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::conductor::{Conductor, Held};
+use crate::engine::gate::Gate;
 use crate::engine::gauge::{Gauge, GaugeUrl};
 use crate::engine::orders::{Command, PhaseOrder};
 use crate::engine::view::View;
@@ -142,7 +143,8 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
         threads,
         seed,
         origin_ns: clock::monotonic_ns(),
-        handshakes_max: options.handshakes_max.div_ceil(u64::from(threads)),
+        abreast: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
+        gate: Gate::new(options.handshakes_max),
         retries_max: options.retries_max,
         connect_timeout_ns: nanos(options.connect_timeout),
         answer_timeout_ns: nanos(options.answer_timeout),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::fanout::Publications;
+use super::gate::Gate;
 use crate::scenario::{Kind, Scenario};
 
 /// The same for all threads.
@@ -21,8 +22,10 @@ pub struct Brief {
     pub seed: u64,
     /// When the run began.
     pub origin_ns: u64,
-    /// Connects and handshakes under way at once, per thread.
-    pub handshakes_max: u64,
+    /// Threads that dial at the same time, as long as they keep to the rate: as many as there are cores.
+    pub abreast: u32,
+    /// Connects and handshakes under way at once.
+    pub gate: Gate,
     /// Attempts after a failed one.
     pub retries_max: u64,
     /// For the SYN-ACK and for the upgrade, each.

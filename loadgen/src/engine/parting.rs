@@ -46,7 +46,10 @@ impl<N: Net> Fleet<N> {
         };
         match was {
             Phase::Open => self.cease(index, reason_of(end)),
-            Phase::Dialing | Phase::Upgrading => self.counts.handshaking -= 1,
+            Phase::Dialing | Phase::Upgrading => {
+                self.counts.handshaking -= 1;
+                self.brief.gate.leave(1);
+            }
             Phase::Waiting | Phase::Leaving | Phase::Dead => {}
         }
         if matches!(was, Phase::Upgrading | Phase::Open | Phase::Leaving) {

@@ -1,4 +1,8 @@
 //! Who is dialled next: the fresh ones, cohort by cohort in step, and those that try again.
+//!
+//! Threads dial their fresh ones in turns, a core's worth of threads abreast: sixty threads that share two
+//! cores and dial a handful each before the next is scheduled cost a fifth more per connection. The turns
+//! are a timetable from the rate, nothing is shared: if the rate is not reached, they overlap.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +28,8 @@ pub struct Ramp {
     /// Entries that wait to be dialled again now.
     redial: VecDeque<u32>,
     bucket: Option<TokenBucket>,
-    handshakes_max: u64,
+    /// What paces this thread once all were dialled: its part of the rate.
+    afterwards: Option<TokenBucket>,
 }
 
 /// What is left of one cohort.
@@ -58,14 +63,26 @@ impl Ramp {
             first += cohort.connections;
             part
         });
-        let rate_per_s = brief.scenario.ramp_per_s / f64::from(brief.threads);
+        let fresh: Vec<Fresh> = fresh.collect();
+        let rate_per_s = brief.scenario.ramp_per_s;
+        // A hundredth of a second at once: a worker that was away for a moment catches up.
+        let bucket = |threads: u32, from_ns| {
+            let rate_per_s = rate_per_s / f64::from(threads);
+            (rate_per_s > 0.0).then(|| TokenBucket::new(rate_per_s, rate_per_s / 100.0, from_ns))
+        };
+        let abreast = brief.abreast.clamp(1, brief.threads);
+        let mine: u64 = fresh.iter().map(Fresh::left).sum();
+        let turn_s = mine as f64 * f64::from(abreast) / rate_per_s;
+        let turns_before = f64::from(thread / abreast);
+        let from_ns = match rate_per_s > 0.0 {
+            true => now_ns + (turns_before * turn_s * 1e9) as u64,
+            false => now_ns,
+        };
         Self {
-            fresh: fresh.collect(),
+            fresh,
             redial: VecDeque::new(),
-            // A hundredth of a second at once: a worker that was away for a moment catches up.
-            bucket: (rate_per_s > 0.0)
-                .then(|| TokenBucket::new(rate_per_s, rate_per_s / 100.0, now_ns)),
-            handshakes_max: brief.handshakes_max.max(1),
+            bucket: bucket(abreast, from_ns),
+            afterwards: bucket(brief.threads, now_ns),
         }
     }
 
@@ -92,7 +109,11 @@ impl Ramp {
     }
 
     fn has_next(&self) -> bool {
-        !self.redial.is_empty() || self.fresh.iter().any(|fresh| fresh.left() > 0)
+        !self.redial.is_empty() || self.has_fresh()
+    }
+
+    fn has_fresh(&self) -> bool {
+        self.fresh.iter().any(|fresh| fresh.left() > 0)
     }
 
     /// The next fresh number: of the cohort that is furthest behind, so that all grow in step.
@@ -176,11 +197,13 @@ impl<N: Net> Fleet<N> {
 
     /// When the ramp wants to go on; `None` when it has nothing to do or waits for answers.
     pub(super) fn next_dial_ns(&self) -> Option<u64> {
-        let may_dial = self.stage < Stage::Settling
-            && self.counts.handshaking < self.ramp.handshakes_max
-            && self.ramp.has_next();
-        if !may_dial {
+        if self.stage >= Stage::Settling || !self.ramp.has_next() {
             return None;
+        }
+        if self.brief.gate.is_full() {
+            // One of ours that gets through wakes us; of those of others nobody tells us.
+            let is_waiting_for_others = self.counts.handshaking == 0;
+            return is_waiting_for_others.then(|| self.net.now_ns() + FULL_GATE_NS);
         }
         match &self.ramp.bucket {
             Some(bucket) => bucket.next_ns(),
@@ -193,24 +216,25 @@ impl<N: Net> Fleet<N> {
         if self.stage >= Stage::Settling || !self.ramp.has_next() {
             return;
         }
-        let room = self
-            .ramp
-            .handshakes_max
-            .saturating_sub(self.counts.handshaking);
-        let wanted = room.min(DIALS_PER_TURN);
+        let room = self.brief.gate.enter(DIALS_PER_TURN);
         let now_ns = self.net.now_ns();
         let allowed = match &mut self.ramp.bucket {
-            Some(bucket) => bucket.take(now_ns, wanted),
-            None => wanted,
+            Some(bucket) => bucket.take(now_ns, room),
+            None => room,
         };
+        self.brief.gate.leave(room - allowed);
         for dialled in 0..allowed {
             let Some(index) = self.next_to_dial() else {
                 if let Some(bucket) = &mut self.ramp.bucket {
                     bucket.give_back(allowed - dialled);
                 }
-                return;
+                self.brief.gate.leave(allowed - dialled);
+                break;
             };
             self.dial(index);
+        }
+        if !self.ramp.has_fresh() && self.ramp.afterwards.is_some() {
+            self.ramp.bucket = self.ramp.afterwards.take();
         }
     }
 
@@ -238,7 +262,10 @@ impl<N: Net> Fleet<N> {
         let options = dial_options(&self.troops[cohort].cohort.kind);
         let (tuple, place, stream) = match self.claim(id, options) {
             Ok(claimed) => claimed,
-            Err(failure) => return self.doom(index, End::Failed(failure)),
+            Err(failure) => {
+                self.brief.gate.leave(1);
+                return self.doom(index, End::Failed(failure));
+            }
         };
         let nonce = self.keys.nonce();
         let mut request = Vec::new();
@@ -329,6 +356,8 @@ fn is_taken(error: &io::Error) -> bool {
 
 /// Between two looks at what the kernel reports: 64 dials take about 2 ms.
 const DIALS_PER_TURN: u64 = 64;
+/// Until the next look at a gate that others keep full.
+const FULL_GATE_NS: u64 = 5_000_000;
 /// Ports in a row that somebody else holds, before the attempt is called a failure.
 const TAKEN_TRIES_MAX: usize = 64;
 /// Small enough that the peer's queue, and not ours, is what fills.

@@ -201,6 +201,7 @@ impl<N: Net> Fleet<N> {
         let tick = self.brief.tick(now_ns);
         let heard_s = self.liveness.welcome();
         self.counts.handshaking -= 1;
+        self.brief.gate.leave(1);
         self.counts.upgraded += 1;
         let connection = &mut self.entries.0[index as usize];
         let troop = &mut self.troops[usize::from(connection.cohort)];

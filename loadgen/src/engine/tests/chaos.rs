@@ -13,6 +13,7 @@ use throng::ws::frame::Opcode;
 use super::world::{CLOSED, MS, SECOND, World, answer, brief, close_frame, cohort, frame, hear};
 use super::world::{open_loop, serve};
 use crate::backoff::Backoff;
+use crate::engine::gate::Gate;
 use crate::engine::orders::{Command, PhaseOrder};
 use crate::scenario::{Beast, Cohort, Cut, CutBy, Kind, Pace};
 use crate::schedule::Arrivals;
@@ -172,7 +173,7 @@ proptest! {
         is_settled: bool,
     ) {
         let mut brief = brief(cohorts);
-        (brief.handshakes_max, brief.retries_max) = (handshakes_max, retries_max);
+        (brief.gate, brief.retries_max) = (Gate::new(handshakes_max), retries_max);
         (brief.answer_timeout_ns, brief.connect_timeout_ns) = (2 * SECOND, 3 * SECOND);
         brief.alive_window_s = 5;
         Arc::get_mut(&mut brief.scenario).unwrap().ramp_per_s = ramp_per_s;

@@ -6,6 +6,7 @@ use super::wire::Left;
 use super::world::{CLOSED, MS, SECOND, World, acceptance, brief, cohort, hear, serve};
 use super::world::{Said, open_loop};
 use crate::backoff::Backoff;
+use crate::engine::gate::Gate;
 use crate::engine::orders::Command;
 use crate::failures::Failure;
 use crate::scenario::{Beast, Kind};
@@ -90,7 +91,7 @@ fn a_pool_that_is_empty_is_a_failure_of_ours() {
 #[test]
 fn no_more_handshakes_than_allowed_are_under_way() {
     let mut brief = brief(vec![cohort(Kind::Idle, 50)]);
-    brief.handshakes_max = 7;
+    brief.gate = Gate::new(7);
     let mut world = World::new(brief);
     world.set_answering(false);
     world.run(SECOND);

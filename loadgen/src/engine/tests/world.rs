@@ -16,6 +16,7 @@ use super::wire::{Kernel, ScriptNet, Wire};
 use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::connection::{Connection, Phase};
 use crate::engine::fleet::Fleet;
+use crate::engine::gate::Gate;
 use crate::failures::{Failure, FailureCounts};
 use crate::pool::SourcePool;
 use crate::ports::PortSet;
@@ -95,7 +96,8 @@ pub(super) fn brief(cohorts: Vec<Cohort>) -> Brief {
         threads: 1,
         seed: 7,
         origin_ns: SECOND,
-        handshakes_max: 512,
+        abreast: 1,
+        gate: Gate::new(512),
         retries_max: 3,
         connect_timeout_ns: 10 * SECOND,
         answer_timeout_ns: 10 * SECOND,
@@ -228,7 +230,7 @@ impl World {
         assert_eq!(in_phase(&[Phase::Dead]), 0);
         let opening = in_phase(&[Phase::Dialing, Phase::Upgrading]);
         assert_eq!(counts.handshaking, opening, "handshaking");
-        assert!(counts.handshaking <= self.brief.handshakes_max);
+        assert_eq!(self.brief.gate.under_way(), counts.handshaking);
         let standing = in_phase(&[Phase::Upgrading, Phase::Open, Phase::Leaving]);
         assert_eq!(counts.connected, standing, "connected");
         assert_eq!(counts.upgraded, in_phase(&[Phase::Open]), "upgraded");
