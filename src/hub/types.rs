@@ -165,7 +165,7 @@ pub struct Publication {
     pub tags: Box<[(Box<str>, Box<str>)]>,
 }
 
-/// A connection's name to the outside: unique in this process's life, and not to be guessed.
+/// A connection's name to the outside, for ever its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub struct ClientId(pub u128);
 

@@ -1,0 +1,400 @@
+//! Telling the members: waves through topics in slices, and what becomes of laggards.
+
+use super::lag::Behind;
+use super::session::{Dialect, SessionId};
+use super::shard::Hub;
+use super::topic::{Framed, Topic, Wave};
+use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
+use super::world::World;
+
+/// Members of one topic served before the next topic's turn: a small room does not wait for a
+/// large one to be through.
+const MEMBERS_IN_A_ROW: usize = 64;
+
+impl<F: Clone> Hub<F> {
+    /// The home tells what has happened.
+    pub(crate) fn note_event(&mut self, channel: &str, event: Event) {
+        let Some(place) = self.topics.find(channel) else {
+            return; // the last subscriber has left; the home will hear of it
+        };
+        let topic = self.topics.at_mut(place);
+        if topic.members.is_empty() {
+            return; // those who are waiting get it with their answer
+        }
+        topic.queue.push_back(event);
+        topic.queued_ever += 1;
+        self.events += 1;
+        if !topic.is_lined_up {
+            topic.is_lined_up = true;
+            self.line.push_back(place);
+        }
+    }
+
+    /// The queue of a connection is empty again.
+    pub fn drained(&mut self, id: SessionId) {
+        if self.sessions.of(id).is_some_and(|s| s.lag.is_some()) {
+            self.drained.push_back(id);
+        }
+    }
+
+    /// Serves up to `budget` members. `true`: there are more.
+    pub fn fan_out(&mut self, world: &mut impl World<Frame = F>, budget: usize) -> bool {
+        let mut left = budget;
+        while left > 0 {
+            if let Some(id) = self.drained.pop_front() {
+                left -= 1;
+                self.catch_up(world, id);
+            } else if let Some(page) = self.pages.pop_front() {
+                left -= 1;
+                self.send_page(world, page);
+            } else if let Some(place) = self.line.pop_front() {
+                left -= self.serve_topic(world, place, left.min(MEMBERS_IN_A_ROW));
+            } else {
+                return false;
+            }
+        }
+        !(self.line.is_empty() && self.drained.is_empty() && self.pages.is_empty())
+    }
+
+    /// Serves some members of a topic; how many. It lines up again if it is not through.
+    fn serve_topic(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        place: u32,
+        budget: usize,
+    ) -> usize {
+        let topic = self.topics.at_mut(place);
+        topic.is_lined_up = false;
+        if topic.wave.is_none() {
+            if topic.queue.is_empty() {
+                return 0;
+            }
+            topic.begin_wave();
+        }
+        let mut wave = topic.wave.take().expect("one was begun above");
+        let slice = budget.min(wave.cursor);
+        for _ in 0..slice {
+            wave.cursor -= 1;
+            self.serve_member(world, place, &mut wave);
+        }
+        let topic = self.topics.at_mut(place);
+        if wave.cursor > 0 {
+            topic.wave = Some(wave);
+        } else {
+            self.events -= wave.events.len();
+        }
+        if topic.has_old_news() {
+            topic.is_lined_up = true;
+            self.line.push_back(place);
+        }
+        slice.max(1)
+    }
+
+    /// Gives one member what the wave carries.
+    fn serve_member(&mut self, world: &mut impl World<Frame = F>, place: u32, wave: &mut Wave<F>) {
+        let topic = self.topics.at_mut(place);
+        let member = &mut topic.members[wave.cursor];
+        let index = member.session;
+        let mut since = wave.first;
+        if member.is_late() {
+            since = self.late.get(&(index, place)).copied().unwrap_or(since);
+            // Whoever joined before this wave's end is up to date after it.
+            if since <= wave.first + wave.events.len() as u64 {
+                member.set_late(false);
+                self.late.remove(&(index, place));
+            }
+        }
+        let session = self.sessions.at_mut(index);
+        if session.is_condemned.is_some() {
+            return;
+        }
+        if let Some(behind) = session.lag.as_mut().and_then(|lag| lag.behind_in(place)) {
+            let first = since.saturating_sub(wave.first) as usize;
+            for event in wave.events.iter().skip(first) {
+                self.tally.slow_lost += behind.note(event);
+            }
+            return;
+        }
+        let (dialect, conn) = (session.dialect, session.conn);
+        let framed = wave.frames[dialect as usize]
+            .get_or_insert_with(|| frame(world, topic, (wave.first, &wave.events), dialect));
+        let frames = framed.since(since);
+        if frames.is_empty() {
+            return;
+        }
+        let queued_bytes = world.deliver(conn, frames);
+        self.tally.delivered += frames.len() as u64;
+        if queued_bytes > 0 {
+            self.weigh(world, self.sessions.id_at(index), place, queued_bytes);
+        }
+    }
+
+    /// Something is queued for a session: is that too much?
+    fn weigh(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        id: SessionId,
+        place: u32,
+        queued_bytes: usize,
+    ) {
+        let (tiers, now_ms) = (self.limits.tiers, self.now_ms);
+        let session = self.sessions.at_mut(id.index);
+        let lag = session.lag.get_or_insert_default();
+        self.lag_bytes = self.lag_bytes - lag.queued_bytes + queued_bytes;
+        if !lag.is_too_much(&tiers, queued_bytes, self.lag_bytes, now_ms) {
+            return;
+        }
+        let policy = self.namespaces.at(self.topics.at(place).namespace).slow;
+        match Behind::new(policy) {
+            Some(_) if lag.behind_in(place).is_some() => {}
+            Some(behind) => {
+                self.tally.slow_held += 1;
+                lag.behind.push((place, behind));
+            }
+            None => {
+                self.tally.slow_disconnected += 1;
+                self.condemn(world, id, Disconnect::Slow);
+            }
+        }
+    }
+
+    /// A laggard has read all there was: it gets what was kept for it.
+    fn catch_up(&mut self, world: &mut impl World<Frame = F>, id: SessionId) {
+        let Some(session) = self.sessions.of_mut(id) else {
+            return;
+        };
+        let Some(mut lag) = session.lag.take() else {
+            return;
+        };
+        self.lag_bytes -= lag.queued_bytes;
+        if session.is_condemned.is_some() {
+            return;
+        }
+        let mut missing = Vec::new();
+        for (place, behind) in lag.behind.drain(..) {
+            match behind {
+                Behind::Resuming { missed: None, .. } => {}
+                Behind::Resuming {
+                    missed: Some(missed),
+                    is_asked,
+                } => missing.push((place, missed, is_asked)),
+                kept => self.send_kept(world, id, place, kept),
+            }
+        }
+        for (place, missed, is_asked) in missing {
+            self.hold(id, place, missed);
+            if !is_asked {
+                let channel = self.topics.at(place).name.clone();
+                self.ask_for_missed(world, id, &channel, missed);
+            }
+        }
+    }
+
+    /// Notes that a session misses everything of a topic from that offset on, and has asked for it.
+    fn hold(&mut self, id: SessionId, place: u32, missed: u64) {
+        let Some(session) = self.sessions.of_mut(id) else {
+            return;
+        };
+        let lag = session.lag.get_or_insert_default();
+        let behind = Behind::Resuming {
+            missed: Some(missed),
+            is_asked: true,
+        };
+        lag.behind.push((place, behind));
+    }
+
+    fn send_kept(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        id: SessionId,
+        place: u32,
+        kept: Behind,
+    ) {
+        let events = kept.into_events();
+        let Some(session) = self.sessions.of(id) else {
+            return;
+        };
+        let channel = &self.topics.at(place).name;
+        let dialect = session.dialect;
+        let frames: Vec<_> = events
+            .iter()
+            .filter_map(|event| world.encode(dialect, channel, event))
+            .collect();
+        self.send_late(world, id, place, &frames);
+    }
+
+    /// Delivers what is late already, and looks whether that was too much again.
+    fn send_late(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        id: SessionId,
+        place: u32,
+        frames: &[F],
+    ) {
+        let Some(session) = self.sessions.of(id) else {
+            return;
+        };
+        if frames.is_empty() {
+            return;
+        }
+        let queued_bytes = world.deliver(session.conn, frames);
+        self.tally.delivered += frames.len() as u64;
+        if queued_bytes > 0 {
+            self.weigh(world, id, place, queued_bytes);
+        }
+    }
+
+    /// A page of what a laggard missed has come. If it is the last one, the laggard is live from this
+    /// moment on: what the home tells later comes later. Its frames leave with the next fan-out, in
+    /// front of every wave.
+    pub(crate) fn turn_page(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        id: SessionId,
+        channel: &str,
+        page: HistoryPage,
+    ) {
+        let Some(place) = self.topics.find(channel) else {
+            return;
+        };
+        let Some(session) = self
+            .sessions
+            .of_mut(id)
+            .filter(|session| session.is_condemned.is_none())
+        else {
+            return;
+        };
+        let Some(lag) = &mut session.lag else {
+            return;
+        };
+        let Some(Behind::Resuming {
+            missed: Some(missed),
+            is_asked: true,
+        }) = lag.forget(place)
+        else {
+            return; // it has subscribed anew since
+        };
+        if lag.behind.is_empty() && lag.queued_bytes == 0 {
+            session.lag = None;
+        }
+        let dialect = session.dialect;
+        let newest = page.position.offset;
+        let first = page.publications.first().map_or(newest + 1, |p| p.offset);
+        let last = page.publications.last().map_or(newest, |p| p.offset);
+        let mut frames = Vec::new();
+        if first > missed {
+            self.tally.slow_lost += first - missed;
+            let gap = Event::Gap {
+                from: missed,
+                to: first - 1,
+            };
+            let Some(frame) = world.encode(dialect, channel, &gap) else {
+                let why = Unsubscribed::InsufficientState;
+                return self.unsubscribe_for(world, id, channel, why);
+            };
+            frames.push(frame);
+        }
+        let events = page.publications.into_iter().map(Event::Publication);
+        frames.extend(events.filter_map(|event| world.encode(dialect, channel, &event)));
+        let is_last = last >= newest;
+        if is_last {
+            self.join_live(id, place);
+        } else {
+            self.hold(id, place, last + 1);
+        }
+        self.pages.push_back(Page {
+            session: id,
+            channel: channel.into(),
+            frames,
+            next: (!is_last).then_some(last + 1),
+        });
+    }
+
+    /// Sends a page, and asks for the next one when it is read: at once if it is.
+    fn send_page(&mut self, world: &mut impl World<Frame = F>, page: Page<F>) {
+        let id = page.session;
+        let Some(place) = self.topics.find(&page.channel) else {
+            return;
+        };
+        if !self.is_member(id, &page.channel) {
+            return;
+        }
+        self.send_late(world, id, place, &page.frames);
+        let Some(lag) = self.sessions.of_mut(id).and_then(|s| s.lag.as_mut()) else {
+            return;
+        };
+        let is_read = lag.queued_bytes == 0;
+        if let (Some(missed), Some(Behind::Resuming { is_asked, .. })) =
+            (page.next, lag.behind_in(place))
+        {
+            *is_asked = is_read;
+            if is_read {
+                self.ask_for_missed(world, id, &page.channel, missed);
+            }
+        }
+    }
+
+    /// A laggard has all up to its home's last word; what waits in the topic it knows already.
+    fn join_live(&mut self, id: SessionId, place: u32) {
+        let Some(session) = self.sessions.of(id) else {
+            return;
+        };
+        let Some(index) = session.seats.in_topic(place) else {
+            return;
+        };
+        let at = session.seats.all()[index].place;
+        let topic = self.topics.at_mut(place);
+        if topic.has_old_news() {
+            topic.members[at as usize].set_late(true);
+            self.late.insert((id.index, place), topic.queued_ever);
+        }
+    }
+}
+
+/// What a laggard missed, on its way to it.
+pub(crate) struct Page<F> {
+    session: SessionId,
+    channel: Box<str>,
+    frames: Vec<F>,
+    /// Where the next page begins.
+    next: Option<u64>,
+}
+
+/// A wave's events in one dialect.
+fn frame<W: World>(
+    world: &mut W,
+    topic: &Topic<W::Frame>,
+    (first, events): (u64, &[Event]),
+    dialect: Dialect,
+) -> Framed<W::Frame> {
+    let mut framed = Framed {
+        frames: Vec::with_capacity(events.len()),
+        numbers: Vec::with_capacity(events.len()),
+    };
+    for (number, event) in (first..).zip(events) {
+        if let Some(frame) = world.encode(dialect, &topic.name, event) {
+            framed.frames.push(frame);
+            framed.numbers.push(number);
+        }
+    }
+    framed
+}
+
+impl Behind {
+    /// What was kept, in order, behind the notice of what was not.
+    fn into_events(self) -> Vec<Event> {
+        match self {
+            Self::Dropping { kept, lost, .. } => {
+                let gap = lost.map(|(from, to)| Event::Gap { from, to });
+                gap.into_iter().chain(kept).collect()
+            }
+            Self::Conflating { latest, .. } => {
+                let mut latest: Vec<_> = latest.into_values().collect();
+                latest.sort_unstable_by_key(|(noted, _)| *noted);
+                let publications = latest.into_iter().map(|(_, publication)| publication);
+                publications.map(Event::Publication).collect()
+            }
+            Self::Resuming { .. } => Vec::new(),
+        }
+    }
+}

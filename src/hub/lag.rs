@@ -1,0 +1,202 @@
+//! Subscribers that read more slowly than others publish.
+//!
+//! What the kernel does not take of a delivery is queued by reference, and that queue is where the
+//! tiers look. Above them nothing more of that channel is queued for that subscriber; instead it is
+//! noted what it misses, as the namespace's policy says, until its queue is empty:
+//!
+//! ```text
+//!  queued > tier ──> Dropping    the newest so many bytes are kept, the rest is lost, and it is told
+//!                ──> Conflating  the latest of each key is kept
+//!                ──> Resuming    the first missed offset is kept; the home is asked for the rest
+//!  queue empty ───> what was kept is sent, and the subscriber is live again
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::options::{Policy, Tiers};
+use super::types::{Event, Publication};
+
+/// How far one session lags; it exists only while it does.
+#[derive(Default)]
+pub(crate) struct Lag {
+    /// What was last seen in its queue.
+    pub(crate) queued_bytes: usize,
+    /// Since when it has been above the soft tier.
+    pub(crate) soft_since_ms: Option<u64>,
+    /// The topics it misses something of.
+    pub(crate) behind: Vec<(u32, Behind)>,
+}
+
+impl Lag {
+    /// What that topic has in store for it, if it misses something there.
+    pub(crate) fn behind_in(&mut self, topic: u32) -> Option<&mut Behind> {
+        let behind = self.behind.iter_mut();
+        behind
+            .filter(|(other, _)| *other == topic)
+            .map(|(_, behind)| behind)
+            .next()
+    }
+
+    /// It has no longer to do with that topic.
+    pub(crate) fn forget(&mut self, topic: u32) -> Option<Behind> {
+        let index = self.behind.iter().position(|(other, _)| *other == topic)?;
+        Some(self.behind.swap_remove(index).1)
+    }
+
+    /// Notes what is queued now; whether that is too much.
+    pub(crate) fn is_too_much(
+        &mut self,
+        tiers: &Tiers,
+        queued_bytes: usize,
+        total_bytes: usize,
+        now_ms: u64,
+    ) -> bool {
+        self.queued_bytes = queued_bytes;
+        if queued_bytes <= tiers.soft_bytes {
+            self.soft_since_ms = None;
+        } else {
+            self.soft_since_ms.get_or_insert(now_ms);
+        }
+        let too_long = |since: u64| now_ms.saturating_sub(since) >= tiers.soft_ms;
+        queued_bytes > tiers.hard_bytes
+            || total_bytes > tiers.total_bytes
+            || self.soft_since_ms.is_some_and(too_long)
+    }
+}
+
+/// What is noted for a subscriber that misses something.
+pub(crate) enum Behind {
+    /// The newest events, and the offsets that were lost before them.
+    Dropping {
+        kept: VecDeque<Event>,
+        kept_bytes: usize,
+        lost: Option<(u64, u64)>,
+        lost_events: u64,
+    },
+    /// The latest publication of each key, with the order they came in.
+    Conflating {
+        latest: Latest,
+        kept_bytes: usize,
+        noted: u64,
+    },
+    /// The first offset that was missed, and whether the home has been asked.
+    Resuming { missed: Option<u64>, is_asked: bool },
+}
+
+/// What one laggard may have kept for it in one channel.
+pub(crate) const KEPT_BYTES_MAX: usize = 256 << 10;
+
+impl Behind {
+    /// `None`: the policy has no place for it.
+    pub(crate) fn new(policy: Policy) -> Option<Self> {
+        match policy {
+            Policy::Disconnect => None,
+            Policy::DropOldest => Some(Self::Dropping {
+                kept: VecDeque::new(),
+                kept_bytes: 0,
+                lost: None,
+                lost_events: 0,
+            }),
+            Policy::Conflate => Some(Self::Conflating {
+                latest: HashMap::default(),
+                kept_bytes: 0,
+                noted: 0,
+            }),
+            Policy::Resume => Some(Self::Resuming {
+                missed: None,
+                is_asked: false,
+            }),
+        }
+    }
+
+    /// Notes one event; how many were lost for it.
+    pub(crate) fn note(&mut self, event: &Event) -> u64 {
+        match self {
+            Self::Dropping {
+                kept,
+                kept_bytes,
+                lost,
+                lost_events,
+            } => {
+                kept.push_back(event.clone());
+                *kept_bytes += event_bytes(event);
+                let mut dropped = 0;
+                while *kept_bytes > KEPT_BYTES_MAX {
+                    let Some(oldest) = kept.pop_front() else {
+                        break;
+                    };
+                    *kept_bytes -= event_bytes(&oldest);
+                    dropped += 1;
+                    if let Event::Publication(publication) = &oldest
+                        && publication.offset > 0
+                    {
+                        let offset = publication.offset;
+                        *lost = Some((lost.map_or(offset, |(from, _)| from), offset));
+                    }
+                }
+                *lost_events += dropped;
+                dropped
+            }
+            Self::Conflating {
+                latest,
+                kept_bytes,
+                noted,
+            } => {
+                let Event::Publication(publication) = event else {
+                    return 1;
+                };
+                *noted += 1;
+                let key = publication.key.clone().unwrap_or_default();
+                *kept_bytes += event_bytes(event) + key.len();
+                let before = latest.insert(key, (*noted, publication.clone()));
+                let Some((_, before)) = before else {
+                    return drop_stalest(latest, kept_bytes);
+                };
+                let key_bytes = before.key.as_ref().map_or(0, |key| key.len());
+                *kept_bytes -= before.payload.bytes.len() + EVENT_BYTES + key_bytes;
+                1
+            }
+            Self::Resuming { missed, .. } => {
+                if let Event::Publication(publication) = event {
+                    missed.get_or_insert(publication.offset);
+                }
+                0
+            }
+        }
+    }
+}
+
+type Latest = HashMap<Box<str>, (u64, Arc<Publication>), foldhash::fast::RandomState>;
+
+/// Keys without an end are no conflation: beyond the bound the staler half of the values goes, so
+/// that the search for them is paid for by as many events.
+fn drop_stalest(latest: &mut Latest, kept_bytes: &mut usize) -> u64 {
+    if *kept_bytes <= KEPT_BYTES_MAX || latest.len() < 2 {
+        return 0;
+    }
+    let mut ages: Vec<_> = latest.values().map(|(noted, _)| *noted).collect();
+    let middle = ages.len() / 2;
+    let (_, median, _) = ages.select_nth_unstable(middle);
+    let (median, before) = (*median, latest.len());
+    latest.retain(|key, (noted, publication)| {
+        let is_fresh = *noted >= median;
+        if !is_fresh {
+            *kept_bytes -= publication.payload.bytes.len() + EVENT_BYTES + key.len();
+        }
+        is_fresh
+    });
+    (before - latest.len()) as u64
+}
+
+/// What an event costs beside its payload.
+const EVENT_BYTES: usize = 64;
+
+fn event_bytes(event: &Event) -> usize {
+    match event {
+        Event::Publication(publication) => publication.payload.bytes.len() + EVENT_BYTES,
+        _ => EVENT_BYTES,
+    }
+}

@@ -1,0 +1,5 @@
+//! The hub against a plain model, and its single promises one by one.
+
+mod model;
+mod promises;
+mod sim;
