@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::outbox::Outbox;
+use super::stage::{Stage, Wish};
 use super::{ConnId, Outgoing, Peer};
 use crate::http1::Head;
 use crate::tls::sessions::Trouble;
@@ -41,6 +42,25 @@ pub trait App: Sized + 'static {
     /// The connection is over. Called exactly once for each `on_open`.
     fn on_close(&mut self, id: ConnId, conn: Self::Conn, ending: Ending) {
         let _ = (id, conn, ending);
+    }
+
+    /// A connection has read all that was queued for it, after it had been behind.
+    fn on_drained(&mut self, id: ConnId, conn: &mut Self::Conn) {
+        let _ = (id, conn);
+    }
+
+    /// The text message that asks a silent peer for a sign of life, where the protocol on top has one
+    /// of its own; otherwise it is a Ping frame. Whatever the peer says then is an answer.
+    fn heartbeat(&self, conn: &Self::Conn) -> Option<&'static str> {
+        let _ = conn;
+        None
+    }
+
+    /// Once a turn, when everybody else has been served: work that goes to many connections, in
+    /// slices, and whatever else has its time.
+    fn on_turn(&mut self, stage: &mut dyn Stage<Self::Letter>) -> Wish {
+        let _ = stage;
+        Wish::Sleep
     }
 
     /// Memory that connection's state holds beside itself, for the ledger.

@@ -4,6 +4,10 @@
 //! head, a message being assembled, a queue behind a slow reader — hangs off a pointer that is
 //! null again when the need is over.
 
+use std::io;
+
+use super::Stream;
+use super::desk::Desk;
 use super::origin::Origin;
 use super::outqueue::OutQueue;
 use super::wheel::Link;
@@ -249,6 +253,25 @@ impl<S, C> Connection<S, C> {
         if self.queued_bytes() == 0 && !self.has_unread() && !is_kept {
             self.backlog = None;
         }
+    }
+}
+
+impl<S: Stream, C> Connection<S, C> {
+    /// Writes what the cork holds for this connection.
+    #[inline(always)]
+    pub(crate) fn flush(&mut self, desk: &mut Desk) -> io::Result<()> {
+        if desk.cork.is_empty() {
+            return Ok(());
+        }
+        if self.flags.has(Flags::TLS) {
+            return self.flush_sealed(desk);
+        }
+        let blocked = self.flags.has(Flags::BLOCKED);
+        let (stream, backlog) = (&mut self.stream, &mut self.backlog);
+        if !desk.cork.flush(&desk.recv, stream, backlog, blocked)? {
+            self.flags.set(Flags::BLOCKED);
+        }
+        Ok(())
     }
 }
 

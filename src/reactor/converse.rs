@@ -305,21 +305,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Writes what this run said.
     #[inline(always)]
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        let Self { conn, desk, .. } = self;
-        if desk.cork.is_empty() {
-            return Ok(());
-        }
-        if conn.flags.has(Flags::TLS) {
-            return self.flush_sealed();
-        }
-        let blocked = conn.flags.has(Flags::BLOCKED);
-        let all = desk
-            .cork
-            .flush(&desk.recv, &mut conn.stream, &mut conn.backlog, blocked)?;
-        if !all {
-            conn.flags.set(Flags::BLOCKED);
-        }
-        Ok(())
+        self.conn.flush(self.desk)
     }
 
     /// Writes in the middle of a run. `false`: the peer is too far behind to go on.
@@ -336,8 +322,15 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     fn taken_again(&mut self) -> Next {
         let before = self.conn.queued_bytes();
         let next = self.flush_queue();
-        if self.conn.queued_bytes() < before {
+        let after = self.conn.queued_bytes();
+        if after < before {
             self.conn.heard(self.desk.now_tick);
+        }
+        if after == 0
+            && self.conn.phase == Phase::Open
+            && let Some(state) = &mut self.conn.app
+        {
+            self.app.on_drained(self.id, state);
         }
         next
     }
@@ -378,7 +371,13 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// Asks a silent peer for a sign of life.
     pub(crate) fn ping(&mut self) -> Next {
-        append_frame(self.desk.cork.tail(), Opcode::Ping, false, None, &[]);
+        let state = self.conn.app.as_ref();
+        let heartbeat = state.and_then(|state| self.app.heartbeat(state));
+        let (opcode, payload) = match heartbeat {
+            Some(text) => (Opcode::Text, text.as_bytes()),
+            None => (Opcode::Ping, &[][..]),
+        };
+        append_frame(self.desk.cork.tail(), opcode, false, None, payload);
         self.desk.counters.pings += 1;
         self.conn.flags.set(Flags::PINGED);
         self.conn.mark_tick = self.desk.now_tick;
@@ -403,14 +402,15 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// The server goes down.
     pub(crate) fn say_going_away(&mut self) -> Next {
+        self.say_farewell(CloseCode::GOING_AWAY, "server is going down")
+    }
+
+    /// The server, or the application, has had enough of it.
+    pub(crate) fn say_farewell(&mut self, code: CloseCode, reason: &str) -> Next {
         if self.conn.phase != Phase::Open {
             return Next::Wait; // Opening is answered 503 when its head is whole
         }
-        append_close(
-            self.desk.cork.tail(),
-            CloseCode::GOING_AWAY,
-            "server is going down",
-        );
+        append_close(self.desk.cork.tail(), code, reason);
         self.conn.phase = Phase::Closing;
         self.conn.mark_tick = self.desk.now_tick;
         self.say()

@@ -34,6 +34,7 @@ mod outbox;
 mod outqueue;
 mod script;
 mod sealed;
+mod stage;
 mod stocktaking;
 mod stream;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use house::{House, WORKERS_MAX};
 pub use origin::Peer;
 pub use outbox::{Outbox, Outgoing};
 pub use outqueue::SharedFrame;
+pub use stage::{Stage, Wish};
 pub use stream::{Event, Host, Newcomer, Ready, Stream};
 pub use tls::TlsConfig;
 pub use worker::{Turn, Worker};

@@ -1,5 +1,7 @@
 //! What a handler may say: to its own connection, to others, to other workers.
 
+use std::borrow::Cow;
+
 use super::app::App;
 use super::cork::{COPY_BELOW_BYTES, Cork};
 use super::mailbox::{Full, Post};
@@ -16,6 +18,8 @@ const DELIVERIES_MAX: usize = 65_536;
 /// What leaves a handler for somebody else than the connection it runs for.
 pub struct Outgoing<L> {
     pub(crate) deliveries: Vec<(ConnId, SharedFrame)>,
+    pub(crate) farewells: Vec<(ConnId, CloseCode, Cow<'static, str>)>,
+    pub(crate) now_tick: u32,
     posts: Vec<Post<Mail<L>>>,
 }
 
@@ -23,6 +27,8 @@ impl<L: Send + 'static> Outgoing<L> {
     pub(crate) fn new(posts: Vec<Post<Mail<L>>>) -> Self {
         Self {
             deliveries: Vec::new(),
+            farewells: Vec::new(),
+            now_tick: 0,
             posts,
         }
     }
@@ -35,6 +41,21 @@ impl<L: Send + 'static> Outgoing<L> {
             self.deliveries.push((to, frame.clone()));
         }
         room
+    }
+
+    /// Says Close to a connection of this worker, behind what was delivered to it, at the end of the
+    /// turn. The reason is cut at 123 bytes.
+    pub fn close(&mut self, to: ConnId, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
+        self.farewells.push((to, code, reason.into()));
+    }
+
+    /// The time of this turn, in ticks of a tenth of a second.
+    pub fn now_tick(&self) -> u32 {
+        self.now_tick
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.farewells.is_empty()
     }
 
     /// How many workers there are.

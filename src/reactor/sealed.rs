@@ -17,15 +17,33 @@ use std::ops::Range;
 
 use super::Stream;
 use super::app::{App, Ending};
-use super::connection::{Flags, Phase};
+use super::connection::{Connection, Flags, Phase};
 use super::converse::{Filled, Run};
 use super::cork;
-use super::desk::Next;
+use super::desk::{Desk, Next};
 use crate::http1::append_response;
 use crate::sys::ktls;
 use crate::tls::sessions::{Ending as TlsEnding, Established, Received, SessionId, Trouble};
 use crate::tls::{Introduction, Refusal};
 use crate::ws::frame::HEADROOM;
+
+impl<S: Stream, C> Connection<S, C> {
+    /// Writes what was said.
+    #[inline(never)]
+    pub(super) fn flush_sealed(&mut self, desk: &mut Desk) -> io::Result<()> {
+        let (Some(tls), Some(id)) = (&mut desk.tls, self.tls) else {
+            desk.cork.clear(); // before its first bytes, or after its last, nobody listens
+            return Ok(());
+        };
+        let blocked = self.flags.has(Flags::BLOCKED);
+        let mut sealer = tls.sealer(id);
+        let (stream, backlog) = (&mut self.stream, &mut self.backlog);
+        if !(desk.cork).flush_sealed(&desk.recv, stream, &mut sealer, backlog, blocked)? {
+            self.flags.set(Flags::BLOCKED);
+        }
+        Ok(())
+    }
+}
 
 impl<S: Stream, A: App> Run<'_, S, A> {
     /// Reads once and opens what came.
@@ -205,23 +223,6 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             true => self.write_queue(),
             false => Ok(()),
         }
-    }
-
-    /// Writes what this run said.
-    #[inline(never)]
-    pub(super) fn flush_sealed(&mut self) -> io::Result<()> {
-        let Self { conn, desk, .. } = self;
-        let (Some(tls), Some(id)) = (&mut desk.tls, conn.tls) else {
-            desk.cork.clear(); // before its first bytes, or after its last, nobody listens
-            return Ok(());
-        };
-        let blocked = conn.flags.has(Flags::BLOCKED);
-        let mut sealer = tls.sealer(id);
-        let (stream, backlog) = (&mut conn.stream, &mut conn.backlog);
-        if !(desk.cork).flush_sealed(&desk.recv, stream, &mut sealer, backlog, blocked)? {
-            conn.flags.set(Flags::BLOCKED);
-        }
-        Ok(())
     }
 
     /// Says close_notify, once. `true`: it is out, and the session is forgotten.

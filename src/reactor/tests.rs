@@ -22,6 +22,7 @@ mod figures;
 mod leaving;
 mod panics;
 mod pressure;
+mod stage;
 mod tls;
 mod transcripts;
 
@@ -30,12 +31,18 @@ const REQUEST: &[u8] =
     b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
-/// Echoes; `panic`, `close`, `doom` (panics when told of the end), `to <id>` and `all` are
+/// Echoes; `panic`, `close`, `doom` (panics when told of the end), `to <id>`, `all`, `wave` (three
+/// frames to each, one connection a turn), `part <id>` and `heart` (has a heartbeat of its own) are
 /// commands, and two paths panic. Endings are written down.
 #[derive(Default)]
 struct Parrot {
     flock: Vec<ConnId>,
     endings: Rc<RefCell<Vec<(ConnId, Ending)>>>,
+    /// Those the wave has yet to reach.
+    wave: Vec<ConnId>,
+    /// What was queued for those it reached; and who has read all since.
+    reached: Rc<RefCell<Vec<(ConnId, usize)>>>,
+    drained: Rc<RefCell<Vec<ConnId>>>,
 }
 
 impl App for Parrot {
@@ -84,6 +91,14 @@ impl App for Parrot {
             b"panic" => panic!("as told"),
             b"close" => out.close(CloseCode::NORMAL, "bye"),
             b"doom" => **conn = DOOMED,
+            b"wave" => self.wave = self.flock.clone(),
+            b"heart" => **conn = HEARTED,
+            payload if payload.starts_with(b"part ") => {
+                let text = std::str::from_utf8(&payload[5..]).expect("tests send text");
+                let to = ConnId::from_u64(text.parse().expect("tests send ids"));
+                out.others()
+                    .close(to, CloseCode::new(4000).expect("it is one"), "so long");
+            }
             b"all" => {
                 let frame = SharedFrame::message(Kind::Text, b"hello");
                 for &to in &self.flock {
@@ -105,6 +120,27 @@ impl App for Parrot {
         assert_ne!(*conn, DOOMED, "as told");
     }
 
+    fn on_drained(&mut self, id: ConnId, _: &mut Box<u32>) {
+        self.drained.borrow_mut().push(id);
+    }
+
+    fn heartbeat(&self, conn: &Box<u32>) -> Option<&'static str> {
+        (HEARTED..DOOMED).contains(&**conn).then_some("{}")
+    }
+
+    fn on_turn(&mut self, stage: &mut dyn Stage<Self::Letter>) -> Wish {
+        let Some(to) = self.wave.pop() else {
+            return Wish::Sleep;
+        };
+        let frames = [1, 2, 3].map(|n| SharedFrame::message(Kind::Binary, &[n; 1000]));
+        let queued = stage.deliver(to, &frames);
+        self.reached.borrow_mut().push((to, queued));
+        match self.wave.is_empty() {
+            true => Wish::WithinMs(500),
+            false => Wish::Again,
+        }
+    }
+
     fn held_bytes(&self, _: &Box<u32>) -> usize {
         SESSION_BYTES
     }
@@ -115,6 +151,7 @@ impl App for Parrot {
 }
 
 const DOOMED: u32 = u32::MAX;
+const HEARTED: u32 = u32::MAX / 2;
 /// What a `Box<u32>` holds.
 const SESSION_BYTES: usize = 4;
 
@@ -124,6 +161,8 @@ struct World {
     host: ScriptHost,
     post: Post<Mail<(ConnId, &'static str)>>,
     endings: Rc<RefCell<Vec<(ConnId, Ending)>>>,
+    reached: Rc<RefCell<Vec<(ConnId, usize)>>>,
+    drained: Rc<RefCell<Vec<ConnId>>>,
     now_ms: u64,
     last: Turn,
 }
@@ -152,6 +191,7 @@ impl World {
     fn made_of(config: &WorkerConfig) -> Self {
         let (host, app) = (ScriptHost::new(), Parrot::default());
         let endings = app.endings.clone();
+        let (reached, drained) = (app.reached.clone(), app.drained.clone());
         let (post, mailbox) = mailbox(Arc::new(fuzzing::waker()), 64);
         let worker = Worker::new(app, host.clone(), mailbox, vec![post.clone()], config);
         Self {
@@ -159,6 +199,8 @@ impl World {
             host,
             post,
             endings,
+            reached,
+            drained,
             now_ms: 0,
             last: Turn::Wait(0),
         }

@@ -20,6 +20,7 @@ use super::line::Line;
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
 use super::outqueue::SharedFrame;
+use super::stage::Wish;
 use super::stocktaking::Stocktaking;
 use super::wheel::Wheel;
 use super::{ConnId, Event, Host, Mail, Newcomer};
@@ -40,13 +41,13 @@ const LAST_ACCEPTS: usize = 65_536;
 
 /// One event loop's state. It does no polling itself: `turn` is given events and time.
 pub struct Worker<A: App, H: Host> {
-    app: A,
+    pub(super) app: A,
     pub(super) host: H,
     pub(super) entries: Entries<H::Stream, A::Conn>,
     wheel: Wheel,
     pub(super) desk: Desk,
     mailbox: Mailbox<Mail<A::Letter>>,
-    outgoing: Outgoing<A::Letter>,
+    pub(super) outgoing: Outgoing<A::Letter>,
     pub(super) acceptor: Acceptor,
     pub(super) house: Arc<House>,
     /// Our number in the house.
@@ -64,7 +65,7 @@ pub struct Worker<A: App, H: Host> {
     running: ConnId,
     /// Connections with a queue to be written at the end of the turn, once each (`DIRTY`).
     dirty: VecDeque<ConnId>,
-    over: Vec<(ConnId, Ending)>,
+    pub(super) over: Vec<(ConnId, Ending)>,
     pub(super) leaving: Option<Leaving>,
     pub(super) last_complaint_tick: Option<u32>,
     /// What the host last refused, waiting to be logged.
@@ -75,6 +76,8 @@ pub struct Worker<A: App, H: Host> {
     /// The tick, the connections and the upgrades and endings that were published last.
     published: (u32, usize, u64),
     stocktaking: Option<Stocktaking>,
+    /// When the application wants its next turn.
+    pub(super) wish: Wish,
 }
 
 /// How far going down has come.
@@ -148,11 +151,12 @@ impl<A: App, H: Host> Worker<A, H> {
             board: config.board.clone(),
             published: (0, 0, 0),
             stocktaking: None,
+            wish: Wish::Sleep,
         }
     }
 
     /// One turn of the loop, in the one order: those left over from the last turn, events,
-    /// newcomers, letters, timers, leaving, deliveries, reaping.
+    /// newcomers, letters, timers, leaving, deliveries, the application, reaping.
     pub fn turn(
         &mut self,
         raw_ms: u64,
@@ -160,6 +164,7 @@ impl<A: App, H: Host> Worker<A, H> {
         events: impl Iterator<Item = Event>,
     ) -> Turn {
         self.desk.begin_turn(raw_ms, intended_wait_ms);
+        self.outgoing.now_tick = self.desk.now_tick;
         self.run_ready();
         self.serve_events(events);
         self.guarded(Self::accept_waiting);
@@ -172,6 +177,7 @@ impl<A: App, H: Host> Worker<A, H> {
             return self.stop();
         }
         self.deliver();
+        self.let_app_turn();
         self.reap();
         self.publish();
         self.next_turn()
@@ -470,12 +476,15 @@ impl<A: App, H: Host> Worker<A, H> {
     }
 
     /// Queues what was said to other connections, and writes each of them once.
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         let mut deliveries = std::mem::take(&mut self.outgoing.deliveries);
         for (id, frame) in deliveries.drain(..) {
             self.deliver_one(id, frame);
         }
         self.outgoing.deliveries = deliveries; // for its capacity: no handler runs in here
+        for (id, code, reason) in std::mem::take(&mut self.outgoing.farewells) {
+            self.run(id, |run| run.say_farewell(code, &reason));
+        }
         for _ in 0..DELIVERED_PER_TURN {
             let Some(id) = self.dirty.pop_front() else {
                 break;
@@ -537,6 +546,7 @@ impl<A: App, H: Host> Worker<A, H> {
             || self.mail_waits
             || self.stocktaking.is_some()
             || !self.dirty.is_empty()
+            || self.wish == Wish::Again
             || (self.desk.tls.as_ref()).is_some_and(|tls| self.line.moves(tls))
         {
             return Turn::Wait(0);
@@ -545,6 +555,7 @@ impl<A: App, H: Host> Worker<A, H> {
         let ticks = [
             self.wheel.next_tick(),
             self.acceptor.resumes_at(),
+            self.app_tick(),
             self.leaving.as_ref().map(|leaving| leaving.next_tick(now)),
         ];
         let soonest = ticks
