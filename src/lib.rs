@@ -14,6 +14,7 @@
 //! To embed the engine, implement [`reactor::App`] and hand it to the reactor: see
 //! `examples/embed.rs`.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod dialect;

@@ -13,16 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A struct of `u64` with names, sums and values in one order.
 macro_rules! figures {
-    ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $field:ident),+ $(,)? }) => {
+    ($(#[$outer:meta])* $name:ident { $($(#[doc = $doc:literal])+ $field:ident),+ $(,)? }) => {
         $(#[$outer])*
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $name {
-            $($(#[$doc])* pub $field: u64,)+
+            $($(#[doc = $doc])+ pub $field: u64,)+
         }
 
         impl $name {
             /// The names of the figures, in the order of [`values`](Self::values).
             pub const NAMES: &[&str] = &[$(stringify!($field)),+];
+
+            /// What each of them counts, in the same order: the sentence that documents it.
+            pub const MEANINGS: &[&str] = &[$(concat!($($doc),+)),+];
 
             /// All figures, in one order.
             pub fn values(&self) -> [u64; Self::NAMES.len()] {

@@ -270,7 +270,9 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             | Kind::Duration(_)
             | Kind::Choice(_)
             | Kind::Endpoints(_)
-            | Kind::Origins(_),
+            | Kind::Origins(_)
+            | Kind::EndpointOrOff(_)
+            | Kind::PathOrAuto(_),
             DeValue::String(text),
         ) => Ok(text.clone().into_owned()),
         // Only words: a quoted number is a mistake that is better seen than guessed at.
@@ -280,6 +282,7 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             Ok(text.clone().into_owned())
         }
         (Kind::Switch(_), DeValue::Boolean(is_on)) => Ok(is_on.to_string()),
+        (Kind::EndpointOrOff(_), DeValue::Boolean(false)) => Ok("off".to_owned()),
         _ => Err(match kind {
             Kind::Bytes(_) => "a quantity such as \"64KiB\" or a number of bytes",
             Kind::Duration(_) => "a time such as \"25s\" or a number of seconds",
@@ -289,6 +292,8 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             Kind::Choice(_) => "a word in quotes",
             Kind::Endpoints(_) => "an address in quotes or a list of them",
             Kind::Origins(_) => "an origin in quotes or a list of them",
+            Kind::EndpointOrOff(_) => "an address in quotes or \"off\"",
+            Kind::PathOrAuto(_) => "a path in quotes or \"auto\"",
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! One knob: its name, what it accepts, and how it is set and shown.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::endpoint::EndpointError;
 use super::origin::OriginError;
@@ -42,6 +43,8 @@ pub enum Group {
     Times,
     /// What a slow reader may cost.
     Queues,
+    /// The port for operators and backends.
+    Admin,
     /// permessage-deflate.
     Compression,
     /// Sockets and cores.
@@ -50,13 +53,14 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order of `--help`.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Serving,
         Self::Access,
         Self::Admission,
         Self::Sizes,
         Self::Times,
         Self::Queues,
+        Self::Admin,
         Self::Compression,
         Self::Machine,
     ];
@@ -70,6 +74,7 @@ impl Group {
             Self::Sizes => "Sizes",
             Self::Times => "Times",
             Self::Queues => "Slow readers",
+            Self::Admin => "Admin port",
             Self::Compression => "Compression",
             Self::Machine => "Sockets and cores",
         }
@@ -104,6 +109,10 @@ pub enum Kind {
     Endpoints(List<Endpoint>),
     /// Origins of pages; the flag may be repeated.
     Origins(List<Origin>),
+    /// An address or `off`.
+    EndpointOrOff(Door),
+    /// The path of a file or `auto`.
+    PathOrAuto(Shelf),
 }
 
 /// A bounded number. The bounds fit the field it is written to (a test writes both).
@@ -163,6 +172,24 @@ pub struct List<T> {
     pub slot: fn(&mut Config) -> &mut Vec<T>,
 }
 
+/// An address that may be left out.
+#[derive(Debug)]
+pub struct Door {
+    /// Reads the field.
+    pub read: fn(&Config) -> Option<&Endpoint>,
+    /// Writes the field.
+    pub write: fn(&mut Config, Option<Endpoint>),
+}
+
+/// A file that may be left to the server.
+#[derive(Debug)]
+pub struct Shelf {
+    /// Reads the field.
+    pub read: fn(&Config) -> Option<&Path>,
+    /// Writes the field.
+    pub write: fn(&mut Config, Option<PathBuf>),
+}
+
 /// Why a value is refused; the caller knows where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -219,6 +246,8 @@ impl Knob {
                 let refusal = |error: OriginError| (error.to_string(), error.cure().to_owned());
                 list.accept(config, text.parse().map_err(refusal), full)
             }
+            Kind::EndpointOrOff(door) => door.accept(config, text),
+            Kind::PathOrAuto(shelf) => shelf.accept(config, text),
         }
     }
 
@@ -236,6 +265,13 @@ impl Knob {
             Kind::Choice(choice) => (choice.read)(config).to_owned(),
             Kind::Endpoints(list) => list.show(config),
             Kind::Origins(list) => list.show(config),
+            Kind::EndpointOrOff(door) => {
+                (door.read)(config).map_or_else(|| SWITCH[0].to_owned(), Endpoint::to_string)
+            }
+            Kind::PathOrAuto(shelf) => {
+                let shown = |path: &Path| path.display().to_string();
+                (shelf.read)(config).map_or_else(|| AUTO.to_owned(), shown)
+            }
         }
     }
 
@@ -250,6 +286,8 @@ impl Knob {
             Kind::Choice(choice) => choice.words.join("|"),
             Kind::Endpoints(_) => "ADDR".to_owned(),
             Kind::Origins(_) => "ORIGIN".to_owned(),
+            Kind::EndpointOrOff(_) => format!("ADDR|{}", SWITCH[0]),
+            Kind::PathOrAuto(_) => format!("FILE|{AUTO}"),
         }
     }
 
@@ -262,8 +300,10 @@ impl Knob {
             Kind::CountOrAuto(tally) => format!("{} to {}, or {AUTO}", tally.min, tally.max),
             Kind::Switch(_) => SWITCH.join(" or "),
             Kind::Choice(choice) => choice.words.join(", "),
-            Kind::Endpoints(_) => "ip:port, [ipv6]:port, :port, unix:/path".to_owned(),
+            Kind::Endpoints(_) => ENDPOINT_FORMS.to_owned(),
             Kind::Origins(_) => "scheme://host, scheme://host:port, same, *".to_owned(),
+            Kind::EndpointOrOff(_) => format!("{ENDPOINT_FORMS}, or {}", SWITCH[0]),
+            Kind::PathOrAuto(_) => format!("a path with a / in it, or {AUTO}"),
         }
     }
 
@@ -402,6 +442,42 @@ impl<T: PartialEq + fmt::Display> List<T> {
     }
 }
 
+impl Door {
+    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        let endpoint = match text {
+            "off" | "false" => None,
+            _ => Some(text.parse::<Endpoint>().map_err(|error| Refusal {
+                cause: error.to_string(),
+                cure: format!("{}; or off", error.cure(text)),
+            })?),
+        };
+        (self.write)(config, endpoint);
+        Ok(())
+    }
+}
+
+impl Shelf {
+    /// A slash is asked for so that a forgotten value (`--admin-key-file --page off`) or a key in the
+    /// place of its file is noticed, and is not repeated in what is said about it.
+    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+        let path = match text {
+            AUTO => None,
+            _ if text.contains('/') && !text.contains('\0') => Some(PathBuf::from(text)),
+            _ => {
+                return Err(Refusal {
+                    cause: "is no path of a file".to_owned(),
+                    cure: "write it with its directory: /etc/throng/admin.key or ./admin.key"
+                        .into(),
+                });
+            }
+        };
+        (self.write)(config, path);
+        Ok(())
+    }
+}
+
+/// How an address is written.
+const ENDPOINT_FORMS: &str = "ip:port, [ipv6]:port, :port, unix:/path";
 /// The word that leaves a number to the server.
 const AUTO: &str = "auto";
 /// The two positions of a switch, indexed by it.

@@ -3,7 +3,7 @@
 //! A new knob is one entry here and one field in [`Config`](super::Config). The tests go over the
 //! whole table, so its flag, its file key, its range and its place in the README come with it.
 
-use super::knob::{Choice, Group, Kind, List, Number, Tally, Toggle};
+use super::knob::{Choice, Door, Group, Kind, List, Number, Shelf, Tally, Toggle};
 use super::{Anonymous, App, Count, DeflateMode, Knob};
 
 /// A [`Number`] over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
@@ -148,6 +148,20 @@ pub static KNOBS: &[Knob] = &[
             open to the world.",
         example: "off",
         also: &["status", "metrics", "gauge"],
+    },
+    Knob {
+        name: "page",
+        group: Group::Serving,
+        kind: Kind::Switch(Toggle {
+            read: |config| config.page,
+            write: |config, is_on| config.page = is_on,
+        }),
+        brief: "GET / answers with a page: a small chat and live counters, to see that it works",
+        story: "It comes with the official JavaScript client of Centrifugo and asks nobody else for \
+            anything. Its counters are those of --stats. Switch it off where that port is open to the \
+            world.",
+        example: "off",
+        also: &["demo", "ui", "dashboard", "web"],
     },
     Knob {
         name: "drain-secs",
@@ -335,6 +349,42 @@ pub static KNOBS: &[Knob] = &[
             "write-buffer",
             "max-queue",
         ],
+    },
+    Knob {
+        name: "admin",
+        group: Group::Admin,
+        kind: Kind::EndpointOrOff(Door {
+            read: |config| config.admin.as_ref(),
+            write: |config, endpoint| config.admin = endpoint,
+        }),
+        brief: "Where operators and backends come in: HTTP API, /metrics, /healthz/ready and /live",
+        story: "A listener and threads of its own: whatever happens here, clients do not notice. The \
+            API needs a key, metrics and health checks do not, so keep it away from the world. If \
+            the default address is taken, the server goes without and says so.",
+        example: "unix:/run/throng/admin.sock",
+        also: &[
+            "api",
+            "admin-port",
+            "internal-port",
+            "prometheus",
+            "metrics-port",
+            "http-api",
+        ],
+    },
+    Knob {
+        name: "admin-key-file",
+        group: Group::Admin,
+        kind: Kind::PathOrAuto(Shelf {
+            read: |config| config.admin_key_file.as_deref(),
+            write: |config, path| config.admin_key_file = path,
+        }),
+        brief: "The file with the key that the HTTP API asks for (X-API-Key)",
+        story: "auto takes the first of: the variable THRONG_ADMIN_KEY, the file admin.key among \
+            systemd's credentials, and the file admin.key in the user's state directory \
+            (~/.local/state/throng), which is made if there is none. Where none of these can be \
+            had, the API refuses everybody. A key has 16 to 256 characters.",
+        example: "/etc/throng/admin.key",
+        also: &["admin-key", "api-key", "apikey", "http-api-key"],
     },
     Knob {
         name: "deflate",

@@ -11,6 +11,8 @@
 //! Flags win over the file, the file over the defaults. [`knobs::KNOBS`] is the only list of
 //! knobs: flags, file keys, `--help` and the table in the README come from it.
 
+use std::path::PathBuf;
+
 use crate::limits::Limits;
 
 pub mod endpoint;
@@ -47,6 +49,12 @@ pub struct Config {
     pub app: App,
     /// Whether `GET /stats` answers.
     pub stats: bool,
+    /// Whether there is a page to look at, at `/`.
+    pub page: bool,
+    /// Where operators and backends come in: API, metrics, health; `None` for nowhere.
+    pub admin: Option<Endpoint>,
+    /// The file with the API's key; `None` looks in the usual places, and makes one.
+    pub admin_key_file: Option<PathBuf>,
     /// What one connection may cost and how long it may take.
     pub limits: Limits,
     /// Compression (RFC 7692).
@@ -154,6 +162,9 @@ impl Default for Config {
             app: App::Echo,
             // The default address is this machine's own; whoever opens it to the world decides anew.
             stats: true,
+            page: true,
+            admin: Some(Endpoint::Tcp(([127, 0, 0, 1], 9001).into())),
+            admin_key_file: None,
             limits: Limits::default(),
             deflate: Deflate::default(),
             auth: Auth::default(),

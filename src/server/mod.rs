@@ -5,7 +5,9 @@
 //! ```
 
 pub mod adapt;
+mod admin_port;
 pub mod facts;
+mod figures;
 pub mod memory;
 pub mod notify;
 pub mod plan;

@@ -40,9 +40,48 @@ impl Pulse {
     }
 }
 
+/// For how many looks each worker has shown no sign of life.
+#[derive(Debug, Default)]
+pub(super) struct Stalls {
+    /// The last heartbeat, and how often it has been seen since it was new.
+    seen: Vec<(u64, u32)>,
+}
+
+impl Stalls {
+    /// Looks, and says how many looks ago the laziest one was seen to beat.
+    pub(super) fn look(&mut self, beats: &[u64]) -> u32 {
+        self.seen.resize(beats.len(), (0, 0));
+        for ((then, looks), now) in self.seen.iter_mut().zip(beats) {
+            *looks = if then == now {
+                looks.saturating_add(1)
+            } else {
+                0
+            };
+            *then = *now;
+        }
+        let looks = self.seen.iter().map(|(_, looks)| *looks);
+        looks.max().unwrap_or(0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_laziest_worker_is_the_one_that_counts() {
+        let mut stalls = Stalls::default();
+        let looks = [
+            (&[7, 7][..], 0),
+            (&[8, 7], 1),
+            (&[8, 7], 2),
+            (&[9, 8, 1], 0),
+            (&[9, 9, 1], 1),
+        ];
+        for (beats, stalled) in looks {
+            assert_eq!(stalls.look(beats), stalled, "{beats:?}");
+        }
+    }
 
     #[test]
     fn one_worker_that_hangs_is_enough() {

@@ -10,13 +10,22 @@ use crate::config::quantity::show_duration;
 use crate::config::{App, Config};
 use crate::sys::Address;
 
-/// The start-up report for listeners that are open at `bound` (ports resolved).
-pub fn startup(config: &Config, facts: &Facts, plan: &Plan, bound: &[Address]) -> String {
+/// The start-up report for listeners that are open at `bound` (ports resolved), and an admin port with
+/// what there is to say about its key.
+pub fn startup(
+    config: &Config,
+    facts: &Facts,
+    plan: &Plan,
+    (bound, admin): (&[Address], Option<(&Address, &str)>),
+) -> String {
     let App::Echo = config.app;
     let mut text = format!("throng {}, echo\n", env!("CARGO_PKG_VERSION"));
     for (index, address) in bound.iter().enumerate() {
         let label = if index == 0 { "listening" } else { "" };
         line(&mut text, label, &url(address, ECHO_PATH));
+    }
+    if let Some((address, key)) = admin {
+        line(&mut text, "admin", &admin_port(address, key));
     }
     line(&mut text, "workers", &workers(config, facts, plan));
     line(&mut text, "connections", &connections(facts, plan));
@@ -49,6 +58,13 @@ fn url(address: &Address, path: &str) -> String {
         }
         Address::Tcp(address) => format!("ws://{address}{path}"),
         Address::Unix(socket) => format!("{path} over unix:{}", socket.display()),
+    }
+}
+
+fn admin_port(address: &Address, key: &str) -> String {
+    match address {
+        Address::Tcp(address) => format!("http://{address} ({key})"),
+        Address::Unix(_) => format!("HTTP over {address} ({key})"),
     }
 }
 
@@ -124,7 +140,9 @@ mod tests {
 
     fn report(config: &Config, facts: &Facts, bound: &[&str]) -> String {
         let bound: Vec<Address> = bound.iter().map(|text| text.parse().unwrap()).collect();
-        startup(config, facts, &Plan::new(config, facts), &bound)
+        let admin = "127.0.0.1:9001".parse().unwrap();
+        let admin = Some((&admin, "API key in /root/.local/state/throng/admin.key"));
+        startup(config, facts, &Plan::new(config, facts), (&bound, admin))
     }
 
     #[test]
@@ -134,6 +152,7 @@ mod tests {
             "\
 throng {}, echo
   listening    ws://127.0.0.1:9000/echo
+  admin        http://127.0.0.1:9001 (API key in /root/.local/state/throng/admin.key)
   workers      2 on cores 0 1, pinned; 54 more join as these fill
   connections  up to 1000000; 20000 descriptors per worker
   memory       20 GiB available; all idle connections: 3862 MiB

@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::adapt;
+use super::admin_port;
 use super::facts::Facts;
 use super::notify::Supervisor;
 use super::plan::Plan;
 use super::report;
 use super::stats::Stats;
 use super::watch::{Reread, Watch, say};
+use crate::admin::Absent;
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::metrics::Board;
@@ -34,6 +36,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
         ));
     }
     let inherited = inherit(config)?;
+    let admin_endpoint = admin_port::claim(config)?;
     let facts = Facts::gather();
     let plan = Plan::new(config, &facts);
     let house = House::new(usize::try_from(plan.connections_max)?);
@@ -71,14 +74,23 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
     };
     let crew =
         Crew::start(crew_config, move |_| echo.clone()).context("cannot start the workers")?;
+    stats.set_serving();
     let mut bound: Vec<_> = crew
         .endpoints()
         .iter()
         .map(|e| e.address().clone())
         .collect();
     bound.dedup(); // a socket unit may have several with one address
+    // After the workers have parted their descriptor tables, so that none holds a copy of its sockets.
+    let admin = admin_endpoint
+        .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), Arc::new(Absent)))
+        .transpose()?;
+    let whereabouts = admin
+        .as_ref()
+        .map(|(admin, key)| (admin.address(), &key[..]));
     // Whoever started us may not want to read it; that is no reason not to serve.
-    let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &bound).as_bytes());
+    let _ = io::stdout()
+        .write_all(report::startup(config, &facts, &plan, (&bound, whereabouts)).as_bytes());
     warn(crew.started());
     warn_of_supervision(&crew, &supervisor, &facts);
     let watch = Watch::new(crew, (stats, house), config, reread, supervisor);

@@ -10,7 +10,7 @@
 //! connections, so it is wanted first and there a moment later; its age is always said.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::memory::Reading;
@@ -35,6 +35,10 @@ pub struct Stats {
     ledger_ms: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
+    is_serving: AtomicBool,
+    is_draining: AtomicBool,
+    /// Rounds for which the laziest worker has shown no sign of life.
+    stalled_rounds: AtomicU32,
 }
 
 impl Stats {
@@ -51,6 +55,9 @@ impl Stats {
             ledger_ms: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
+            is_serving: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            stalled_rounds: AtomicU32::new(0),
         }
     }
 
@@ -82,6 +89,63 @@ impl Stats {
         self.is_short.store(is_short, Ordering::Relaxed);
     }
 
+    /// Whether memory is too short for newcomers.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    /// Who has room.
+    pub(super) fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// All workers listen.
+    pub(super) fn set_serving(&self) {
+        self.is_serving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.is_serving.load(Ordering::Relaxed)
+    }
+
+    /// Everybody is being asked to leave.
+    pub(super) fn set_draining(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stalled_rounds(&self, rounds: u32) {
+        self.stalled_rounds.store(rounds, Ordering::Relaxed);
+    }
+
+    pub(super) fn stalled_rounds(&self) -> u32 {
+        self.stalled_rounds.load(Ordering::Relaxed)
+    }
+
+    /// Since the start of the process.
+    pub(super) fn uptime_ms(&self) -> u64 {
+        clock::monotonic_ms().saturating_sub(self.started_ms)
+    }
+
+    /// Reloads of the configuration: done, and refused for a mistake in it.
+    pub(super) fn reloads(&self) -> (u64, u64) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (count(&self.reloads), count(&self.failed_reloads))
+    }
+
+    /// The last ledgers of all workers.
+    pub(super) fn ledger(&self) -> Ledger {
+        self.board.ledger(self.workers()).0
+    }
+
+    /// Somebody would like a newer one.
+    pub(super) fn want_ledger(&self) {
+        self.wants_ledger.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn set_workers(&self, workers: usize) {
         self.workers.store(workers, Ordering::Relaxed);
     }
@@ -110,12 +174,12 @@ impl Stats {
             .store(clock::monotonic_ms(), Ordering::Relaxed);
     }
 
-    fn workers(&self) -> usize {
+    pub(super) fn workers(&self) -> usize {
         self.workers.load(Ordering::Relaxed)
     }
 
     /// How long ago the ledger was complete.
-    fn ledger_age_ms(&self) -> Option<u64> {
+    pub(super) fn ledger_age_ms(&self) -> Option<u64> {
         match self.ledger_ms.load(Ordering::Relaxed) {
             0 => None,
             then_ms => Some(clock::monotonic_ms().saturating_sub(then_ms)),
@@ -124,15 +188,14 @@ impl Stats {
 
     /// Everything, as one JSON object, and a wish for a fresh ledger next time.
     pub fn json(&self) -> String {
-        self.wants_ledger.store(true, Ordering::Relaxed);
+        self.want_ledger();
         let (counters, memory) = (self.board.counters(), self.memory());
         let mut json = Json::default();
         json.number("connections", Some(open(&counters)));
         json.number("opened", Some(counters.upgraded));
         json.number("sockets", Some(self.sockets() as u64));
         json.number("sockets_max", Some(self.house.guests_max() as u64));
-        let uptime_ms = clock::monotonic_ms().saturating_sub(self.started_ms);
-        json.number("uptime_ms", Some(uptime_ms));
+        json.number("uptime_ms", Some(self.uptime_ms()));
         json.number("rss_bytes", memory.rss_bytes);
         let kernel_bytes = self.sockets() as u64 * SERVER_KERNEL_BYTES;
         json.number("kernel_bytes", Some(kernel_bytes));
@@ -145,14 +208,13 @@ impl Stats {
             "group_limit_bytes",
             memory.group.map(|group| group.limit_bytes),
         );
-        json.value("short_of_memory", self.is_short.load(Ordering::Relaxed));
-        json.number("reloads", Some(self.reloads.load(Ordering::Relaxed)));
-        let failed_reloads = self.failed_reloads.load(Ordering::Relaxed);
+        json.value("short_of_memory", self.is_short());
+        let (reloads, failed_reloads) = self.reloads();
+        json.number("reloads", Some(reloads));
         json.number("failed_reloads", Some(failed_reloads));
         json.object("counters", Counters::NAMES, &counters.values());
         json.number("ledger_age_ms", self.ledger_age_ms());
-        let ledger = self.board.ledger(self.workers()).0;
-        json.object("ledger_bytes", Ledger::NAMES, &ledger.values());
+        json.object("ledger_bytes", Ledger::NAMES, &self.ledger().values());
         let sockets: Vec<_> = self.board.sockets().take(self.workers()).collect();
         json.value("workers", format_args!("{sockets:?}"));
         json.end()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::memory::{Gate, Meter};
 use super::notify::{Notifier, Supervisor};
-use super::pulse::Pulse;
+use super::pulse::{Pulse, Stalls};
 use super::reload::Changes;
 use super::stats::Stats;
 use crate::config::{Config, Count};
@@ -41,6 +41,7 @@ pub(super) struct Watch<'a, L> {
     reread: Reread<'a>,
     notifier: Notifier,
     pulse: Option<Pulse>,
+    stalls: Stalls,
     status_ms: u64,
     stats: Arc<Stats>,
     house: Arc<House>,
@@ -84,6 +85,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             pulse: supervisor
                 .watchdog
                 .map(|limit| Pulse::new(limit.as_millis() as u64, now_ms)),
+            stalls: Stalls::default(),
             status_ms: now_ms,
             connections_max: house.guests_max(),
             stats,
@@ -106,6 +108,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             }
             self.look_after_memory();
             self.look_after_ledgers();
+            self.look_after_workers();
             self.tell_supervisor();
             if !self.is_draining {
                 self.grow();
@@ -126,6 +129,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             Signal::Terminate | Signal::Interrupt if self.is_draining => self.crew.stop(),
             Signal::Terminate | Signal::Interrupt => {
                 self.is_draining = true;
+                self.stats.set_draining();
                 self.notifier.stopping(&self.status());
                 self.ask_for_ledger(true);
                 let window = Duration::from_millis(self.config.drain_ms.into());
@@ -176,20 +180,30 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
         }
     }
 
+    /// A number per worker that changes while it is well. Whoever has finished draining beats no more,
+    /// and is well.
+    fn beats(&self, now_ms: u64) -> Vec<u64> {
+        let beats = self.stats.board().heartbeats().zip(self.crew.ended());
+        let beat = |(beat, has_ended)| match has_ended && self.is_draining {
+            true => now_ms,
+            false => beat,
+        };
+        beats.map(beat).collect()
+    }
+
+    fn look_after_workers(&mut self) {
+        let beats = self.beats(clock::monotonic_ms());
+        self.stats.set_stalled_rounds(self.stalls.look(&beats));
+    }
+
     /// Feeds the watchdog if all are well, and says how things are.
     fn tell_supervisor(&mut self) {
         let now_ms = clock::monotonic_ms();
-        if let Some(pulse) = &mut self.pulse {
-            let beats = self.stats.board().heartbeats().zip(self.crew.ended());
-            // Whoever has finished draining beats no more, and is well.
-            let is_draining = self.is_draining;
-            let beats = beats.map(|(beat, has_ended)| match has_ended && is_draining {
-                true => now_ms,
-                false => beat,
-            });
-            if pulse.is_due(now_ms, beats) {
-                self.notifier.watchdog();
-            }
+        let beats = self.beats(now_ms);
+        if let Some(pulse) = &mut self.pulse
+            && pulse.is_due(now_ms, beats.iter().copied())
+        {
+            self.notifier.watchdog();
         }
         let since_ms = now_ms.saturating_sub(self.status_ms);
         if self.is_draining && since_ms >= DRAIN_STATUS_EVERY_MS {

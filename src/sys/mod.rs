@@ -36,6 +36,7 @@ mod listener;
 mod pages;
 pub mod passing;
 pub mod random;
+pub mod ready;
 pub mod rlimit;
 pub mod signals;
 mod socket;

@@ -70,6 +70,11 @@ impl Socket {
         SockRef::from(&self.fd).shutdown(Shutdown::Write)
     }
 
+    /// Ends both directions, also for whoever holds a copy of the descriptor; a later `recv` gives 0.
+    pub fn shutdown_both(&self) -> io::Result<()> {
+        SockRef::from(&self.fd).shutdown(Shutdown::Both)
+    }
+
     /// Where the peer is, unless it came over a Unix socket or is gone already.
     ///
     /// Asked of the kernel when somebody wants to know: 28 bytes per connection are too many to keep.

@@ -1,6 +1,7 @@
 //! The black-box tests: one binary, the real server, clients we did not write.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod admin;
 mod allocations;
 mod certificates;
 mod cli;

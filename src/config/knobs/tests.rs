@@ -33,7 +33,12 @@ fn bounds(knob: &Knob) -> Option<[String; 4]> {
         Kind::Duration(n) => (n.min, n.max, show_duration),
         Kind::Count(n) => (n.min, n.max, |n| n.to_string()),
         Kind::CountOrAuto(t) => (t.min.into(), t.max.into(), |n| n.to_string()),
-        Kind::Switch(_) | Kind::Choice(_) | Kind::Endpoints(_) | Kind::Origins(_) => return None,
+        Kind::Switch(_)
+        | Kind::Choice(_)
+        | Kind::Endpoints(_)
+        | Kind::Origins(_)
+        | Kind::EndpointOrOff(_)
+        | Kind::PathOrAuto(_) => return None,
     };
     Some([show(min), show(max), show(min - 1), show(max + 1)])
 }
@@ -178,6 +183,24 @@ fn auto_can_be_written_back() {
         cause,
         "--workers \"many\" does not begin with a whole number"
     );
+}
+
+#[test]
+fn the_admin_port_can_be_moved_and_closed() {
+    let knob = find("admin").expect("it is in the table");
+    assert_eq!(by_flag(knob, "off").map(|c| c.admin), Ok(None));
+    assert_eq!(by_file("admin = false").map(|c| c.admin), Ok(None));
+    let elsewhere = "unix:/run/a.sock".parse().ok();
+    assert_eq!(
+        by_flag(knob, "unix:/run/a.sock").map(|c| c.admin),
+        Ok(elsewhere)
+    );
+    let cause = by_file("admin = true").expect_err("where?");
+    assert!(cause.contains("must be an address"), "{cause}");
+    let knob = find("admin-key-file").expect("it is in the table");
+    let cause = by_flag(knob, "0123456789abcdef").expect_err("that is the key itself");
+    assert!(cause.contains("is no path of a file"), "{cause}");
+    assert_eq!(by_flag(knob, "auto").map(|c| c.admin_key_file), Ok(None));
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //! Nothing here sleeps. A test waits for an event (a line of output, bytes, end of file), and
 //! [`PATIENCE`] only turns a test that would hang into one that fails.
 
+mod http;
 mod server;
 pub(crate) mod tls;
 mod vitals;
 mod wire;
 
+pub(crate) use http::Http;
 pub(crate) use server::{Launch, Server, Watch};
 pub(crate) use vitals::Vitals;
 pub(crate) use wire::{Wire, frame, op, unmasked_frame, upgrade_request};

@@ -20,6 +20,7 @@ pub(crate) struct Launch {
     descriptors_max: Option<u32>,
     environment: Vec<(String, String)>,
     inherited: Option<OwnedFd>,
+    admin: Option<String>,
 }
 
 impl Launch {
@@ -31,6 +32,7 @@ impl Launch {
             descriptors_max: None,
             environment: Vec::new(),
             inherited: None,
+            admin: None,
         }
     }
 
@@ -49,6 +51,13 @@ impl Launch {
     pub(crate) fn flag(mut self, name: &str, value: impl ToString) -> Self {
         self.flags.push(format!("--{name}"));
         self.flags.push(value.to_string());
+        self
+    }
+
+    /// With an admin port at this address; without it, there is none: the default one would be wanted
+    /// by every server of every test.
+    pub(crate) fn admin(mut self, address: &str) -> Self {
+        self.admin = Some(address.to_owned());
         self
     }
 
@@ -89,11 +98,17 @@ impl Launch {
             stdout,
             stderr,
             endpoints: Vec::new(),
+            admin: None,
         };
         for _ in &self.listen {
             let line = server.stdout.wait_for("/echo");
             let line = line.unwrap_or_else(|| panic!("no endpoint: {}", server.output()));
             server.endpoints.push(line);
+        }
+        if self.admin.is_some() {
+            let line = server.stdout.wait_for("  admin ");
+            server.admin =
+                Some(line.unwrap_or_else(|| panic!("no admin port: {}", server.output())));
         }
         server
     }
@@ -123,6 +138,7 @@ impl Launch {
         command.args(["serve", "--workers", &self.workers.to_string()]);
         // Servers of several tests run side by side: pinned, all of them would share one core.
         command.args(["--pin-cores", "off"]);
+        command.args(["--admin", self.admin.as_deref().unwrap_or("off")]);
         for address in &self.listen {
             command.args(["--listen", address]);
         }
@@ -142,6 +158,7 @@ pub(crate) struct Server {
     stdout: Transcript,
     stderr: Transcript,
     endpoints: Vec<String>,
+    admin: Option<String>,
 }
 
 impl Server {
@@ -162,6 +179,14 @@ impl Server {
             rest.split('/').next()?.parse().ok()
         };
         self.endpoints.iter().filter_map(url).collect()
+    }
+
+    /// Where the admin port is.
+    pub(crate) fn admin_addr(&self) -> SocketAddr {
+        let line = self.admin.as_deref().expect("launched with an admin port");
+        let rest = line.split("http://").nth(1).expect("an address");
+        let address = rest.split(' ').next().expect("a word");
+        address.parse().expect("it is one")
     }
 
     /// `ws://HOST:PORT/echo` of the first TCP endpoint.
