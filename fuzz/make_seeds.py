@@ -293,8 +293,27 @@ PATHS = {
     "elsewhere": b"/echo",
 }
 
+JWT = b"eyJhbGciOiJIUzI1NiJ9"
+TOKENS = {
+    "dots": b"\x00..",
+    "no-signature": b"\x00" + JWT + b".eyJzdWIiOiJib2IifQ.",
+    "alg-none": b"\x00eyJhbGciOiJub25lIn0.eyJzdWIiOiJib2IifQ.",
+    "odd-base64": b"\x00" + JWT + b".e30=.x+/",
+    "claims": b'\x01{"sub":"bob","exp":1790000060,"nbf":0,"iss":"a","aud":["a","b"],"info":{"n":1},"meta":[]}',
+    "claims-subs": b'\x01{"sub":"bob","exp":1790000060.5,"channels":["a"],"subs":{"b":{"info":1}},"expire_at":0}',
+    "claims-channel": b'\x01{"sub":"bob","exp":1790000060,"channel":"a","client":"c","info":"x"}',
+    "claims-expired": b'\x01{"sub":"bob","exp":1}',
+    "claims-odd": b'\x01{"sub":"bob","exp":"1790000060","aud":7}',
+    "claims-huge": b'\x01{"sub":"bob","exp":1e999}',
+    "head-query": b"\x02https://a.test\na.test\nx=1&token=a.b.c",
+    "head-bearer": b"\x02\n\n\nBearer a.b.c\n",
+    "head-cookie": b"\x02null\n[::1]:9000\n\nBasic x\ny=1; t=a.b.c",
+    "head-origin": b"\x02http://[::1]:9000\n[::1]:9000",
+}
+
 
 def main():
+    write("token", TOKENS)
     write("centrifuge_commands", COMMANDS)
     write("chat_request", CHATS)
     write("raw_path", PATHS)

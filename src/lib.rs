@@ -15,6 +15,7 @@
 //! `examples/embed.rs`.
 
 pub mod admin;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod dialect;

@@ -9,8 +9,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::dev_cert;
 use super::machine::{Options, Verb};
+use super::{dev_cert, token};
 use crate::config::knobs::{self, KNOBS};
 use crate::config::suggest::nearest;
 use crate::config::{Knob, Place, Problem, Setting, file};
@@ -36,6 +36,8 @@ pub enum Command {
     Tune(Options),
     /// `throng dev-cert`.
     DevCert(dev_cert::Options),
+    /// `throng token`.
+    Token(token::Options),
     /// Print help.
     Help(Topic),
     /// Print the version.
@@ -64,6 +66,8 @@ pub enum Topic {
     Machine(Verb),
     /// `throng dev-cert`.
     DevCert,
+    /// `throng token`.
+    Token,
     /// One knob in full.
     Knob(&'static Knob),
     /// The knobs as the README's table.
@@ -95,6 +99,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
             command: match options.help {
                 true => Command::Help(Topic::DevCert),
                 false => Command::DevCert(options),
+            },
+            settings: Vec::new(),
+            problems,
+        };
+    }
+    if rest.front().is_some_and(|word| word == "token") {
+        rest.pop_front();
+        let (options, problems) = token::Options::parse(rest);
+        return Parsed {
+            command: match options.help {
+                true => Command::Help(Topic::Token),
+                false => Command::Token(options),
             },
             settings: Vec::new(),
             problems,
@@ -294,6 +310,7 @@ impl Scan {
             "doctor" => Topic::Machine(Verb::Doctor),
             "tune" => Topic::Machine(Verb::Tune),
             "dev-cert" => Topic::DevCert,
+            "token" => Topic::Token,
             name => match knobs::find(&name.replace('_', "-")) {
                 Some(knob) => Topic::Knob(knob),
                 None => {
@@ -334,7 +351,8 @@ impl Scan {
             | Command::Version
             | Command::Doctor(_)
             | Command::Tune(_)
-            | Command::DevCert(_) => return,
+            | Command::DevCert(_)
+            | Command::Token(_) => return,
         };
         for switch in std::mem::take(&mut self.switches) {
             if !allowed.contains(&switch) {
@@ -379,12 +397,13 @@ fn split_at_equals(arg: &OsStr) -> (&OsStr, Option<OsString>) {
 }
 
 /// The words that may come first.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "serve",
     "check-config",
     "doctor",
     "tune",
     "dev-cert",
+    "token",
     "help",
     "version",
 ];

@@ -109,7 +109,8 @@ impl Options {
 /// Browsers take no certificate that is good for longer.
 const DAYS_MAX: u32 = 825;
 
-fn value(
+/// The value after `=`, or the next argument unless that is a flag itself.
+pub(super) fn value(
     name: &str,
     placeholder: &str,
     attached: Option<String>,

@@ -19,6 +19,7 @@ Usage:
   throng doctor [--connections N]          say which limit of the machine stops N connections
   throng tune [--connections N] [--apply]  print or set what N connections need; --undo
   throng dev-cert [--out DIR]              make a certificate for development
+  throng token --user NAME                 sign a token for a user
   throng help [COMMAND|FLAG]               more about a command or one flag
   throng version                           print the version
 
@@ -176,6 +177,7 @@ mod tests {
                 serve(),
                 check_config(),
                 super::super::dev_cert::help(),
+                super::super::token::help(),
             ])
             .collect()
     }

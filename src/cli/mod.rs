@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod help;
 pub mod machine;
 pub mod reference;
+pub mod token;
 pub mod tune;
 
 use args::{Command, Topic};
@@ -83,6 +84,18 @@ pub fn run(
                 Outcome::Exit(exit::FAILED)
             }
         },
+        Command::Token(options) => match token::make(&options) {
+            Ok(made) => {
+                if let Some(note) = made.note {
+                    let _ = writeln!(err, "{note}");
+                }
+                finish(out, &made.text, exit::OK)
+            }
+            Err(problems) => {
+                print_problems(err, &problems);
+                Outcome::Exit(exit::USAGE)
+            }
+        },
         Command::Help(topic) => finish(out, &help_text(topic), exit::OK),
         Command::Version => {
             let version = concat!("throng ", env!("CARGO_PKG_VERSION"), "\n");
@@ -117,6 +130,7 @@ fn help_text(topic: Topic) -> String {
         Topic::CheckConfig => help::check_config(),
         Topic::Machine(verb) => machine::help(verb),
         Topic::DevCert => dev_cert::help(),
+        Topic::Token => token::help(),
         Topic::Knob(knob) => help::knob(knob),
         Topic::Markdown => reference::markdown(),
     }

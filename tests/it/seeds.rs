@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use throng::{dialect, http1, reactor, tls, ws};
+use throng::{auth, dialect, http1, reactor, tls, ws};
 
 type Property = fn(&[u8]);
 
@@ -21,6 +21,7 @@ const TARGETS: &[(&str, Property)] = &[
     ("request_head", http1::fuzzing::request_head),
     ("response_head", http1::fuzzing::response_head),
     ("tls_connection", tls::fuzzing::tls_connection),
+    ("token", auth::fuzzing::token),
     ("utf8", ws::fuzzing::utf8),
 ];
 

@@ -161,7 +161,7 @@ fn mistakes_are_recognised() {
         (
             "dance",
             "unknown command \"dance\"",
-            "the commands are serve, check-config, doctor, tune, dev-cert, help, version",
+            "the commands are serve, check-config, doctor, tune, dev-cert, token, help, version",
         ),
         (
             "serve now",
