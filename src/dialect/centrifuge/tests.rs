@@ -9,6 +9,8 @@ use crate::hub::{
     Position, Presence, PresenceStats, Publication, Refusal, Subscribed, Unsubscribed,
 };
 
+mod golden;
+
 fn one(line: &str) -> Result<Command<'_>, Malformed> {
     Command::parse(line)
 }
