@@ -24,6 +24,7 @@ pub mod http1;
 pub mod hub;
 pub mod limits;
 pub mod metrics;
+pub mod page;
 pub mod reactor;
 pub mod server;
 pub mod sys;

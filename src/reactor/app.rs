@@ -94,6 +94,13 @@ pub enum Answer<C> {
         /// The body.
         body: Cow<'static, str>,
     },
+    /// The same with status 200 and headers of one's own: a file that is part of the program.
+    Page {
+        /// The `Content-Type`, and whatever else there is to say.
+        headers: &'static [(&'static str, &'static str)],
+        /// The file.
+        body: &'static str,
+    },
 }
 
 /// How a connection ended.

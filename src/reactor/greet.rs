@@ -108,7 +108,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             },
             Err(error) => {
                 self.desk.counters.refused += 1;
-                self.respond(error.status(), PLAIN_TEXT, &format!("{error}\n"));
+                self.respond(error.status(), &[PLAIN_TEXT], &format!("{error}\n"));
                 Greeted::Answered
             }
         }
@@ -117,7 +117,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Asks the application, then the protocol. `true` if the connection is upgraded.
     fn answer_head(&mut self, head: &Head<'_>) -> bool {
         if self.desk.leaving {
-            self.respond(503, ("Retry-After", "5"), "The server is going down.\n");
+            self.respond(503, &[("Retry-After", "5")], "The server is going down.\n");
             return false;
         }
         let (state, protocol) = match self.ask(head) {
@@ -127,10 +127,13 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 content_type,
                 body,
             } => {
-                self.respond(status, ("Content-Type", content_type), &body);
-                if head.method == "HEAD" {
-                    self.drop_body(&body);
-                }
+                self.respond(status, &[("Content-Type", content_type)], &body);
+                self.shorten(head, &body);
+                return false;
+            }
+            Answer::Page { headers, body } => {
+                self.respond(200, headers, body);
+                self.shorten(head, body);
                 return false;
             }
         };
@@ -168,20 +171,22 @@ impl<S: Stream, A: App> Run<'_, S, A> {
 
     /// The application failed before it was a WebSocket.
     pub(crate) fn respond_internal_error(&mut self) {
-        self.respond(500, PLAIN_TEXT, "The application failed.\n");
+        self.respond(500, &[PLAIN_TEXT], "The application failed.\n");
     }
 
-    fn respond(&mut self, status: u16, header: (&str, &str), body: &str) {
-        let headers = [header, ("Connection", "close")];
+    fn respond(&mut self, status: u16, headers: &[(&str, &str)], body: &str) {
+        let headers = [headers, &[("Connection", "close")]].concat();
         let tail = self.desk.cork.tail();
         append_response(tail, status, &headers, body.as_bytes())
             .expect("our own headers hold no control bytes");
     }
 
     /// An answer to HEAD is that to GET without its body.
-    fn drop_body(&mut self, body: &str) {
-        let tail = self.desk.cork.tail();
-        tail.truncate(tail.len() - body.len());
+    fn shorten(&mut self, head: &Head<'_>, body: &str) {
+        if head.method == "HEAD" {
+            let tail = self.desk.cork.tail();
+            tail.truncate(tail.len() - body.len());
+        }
     }
 
     fn open(&mut self, state: A::Conn, agreed: Option<Agreed>) {

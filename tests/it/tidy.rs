@@ -35,6 +35,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("limits", &[]),
     ("metrics", &[]),
+    ("page", &[]),
     ("sys", &[]),
     ("ws", &["http1", "limits"]),
     ("tls", &["sys"]),
@@ -51,7 +52,7 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "hub", "dialect", "auth", "admin", "reactor", "ws", "http1", "config",
+            "hub", "dialect", "auth", "admin", "page", "reactor", "ws", "http1", "config",
         ],
     ),
     ("tuning", &["sys"]),
@@ -69,7 +70,7 @@ const WALLS: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "http1", "limits", "metrics", "sys", "ws", "tls", "config", "reactor", "echo", "cli", "server",
-    "tuning", "hub", "dialect", "auth", "admin", "service",
+    "tuning", "hub", "dialect", "auth", "admin", "page", "service",
 ];
 
 /// What lies outside the crate and has one home: the operating system in `sys`, readiness in the
@@ -93,6 +94,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("http1", IMPURE),
     ("hub", IMPURE),
     ("limits", IMPURE),
+    ("page", IMPURE),
     ("tls", &["env", "net", "os", "process", "thread", "time"]),
     ("ws", IMPURE),
 ];
