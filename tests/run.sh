@@ -5,9 +5,9 @@
 #   tests/run.sh clippy     only the stages named (tools, fetch, fmt, clippy, test, docs, deny)
 #
 # Needs Cargo (from rustup) and a C linker. As root on Debian it installs a missing linker,
-# systemd-analyze, and what the load generator is tested with: Node, Python's venv, Chromium. With
-# CI=true also a missing cargo-deny, which takes minutes. Without a network it works with what is
-# there. It stops at the first stage that fails.
+# systemd-analyze, and what the server and the load generator are tested with: Node, Python's venv,
+# Chromium, Prometheus' promtool. With CI=true also a missing cargo-deny, which takes minutes. Without
+# a network it works with what is there. It stops at the first stage that fails.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,13 +41,15 @@ stage_tools() {
     other_programs
 }
 
-# What the load generator is driven against and read with. Its tests say what they skip.
+# What both programs are driven and read with. Their tests say what they skip.
 other_programs() {
     local missing=()
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
+    # Its promtool reads our metrics.
+    command -v promtool >/dev/null || missing+=(prometheus)
     [[ ${#missing[@]} -eq 0 ]] && return
     install_packages "${missing[@]}" || explain "tests will be skipped for want of ${missing[*]}"
 }
@@ -63,9 +65,9 @@ stage_fetch() {
     fi
     export CARGO_NET_OFFLINE=true
     local tool
-    for tool in node python; do
+    for tool in node python cent; do
         loadgen/tests/tools.sh "$tool" "$(realpath -m "${CARGO_TARGET_DIR:-target}")/tmp" ||
-            explain "no $tool to test the load generator with; those tests will be skipped"
+            explain "no $tool to test with; those tests will be skipped"
     done
 }
 

@@ -3,6 +3,7 @@
 #
 #   loadgen/tests/tools.sh node DIR      npm `ws`, in DIR/node/node_modules
 #   loadgen/tests/tools.sh python DIR    `websockets` and `hdrhistogram` from PyPI, in DIR/python
+#   loadgen/tests/tools.sh cent DIR      `cent` from PyPI, in DIR/cent
 #
 # Does nothing where all is there. The last line on stderr says what is in the way.
 set -eu
@@ -12,7 +13,16 @@ need() {
     command -v "$1" >/dev/null || { echo "$1 is missing (Debian: apt-get install $2)" >&2; exit 1; }
 }
 
-has_python() { "$dir/bin/python" -c 'import hdrh.log, websockets.sync.server' 2>/dev/null; }
+# A virtual environment in which the statement works once the packages are there.
+python_with() {
+    statement=$1
+    shift
+    "$dir/bin/python" -c "$statement" 2>/dev/null && return
+    need python3 python3-venv
+    python3 -m venv --clear "$dir" >&2
+    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >&2
+    "$dir/bin/python" -c "$statement" 2>/dev/null
+}
 
 case $what in
 node)
@@ -22,15 +32,10 @@ node)
     mkdir -p "$dir"
     npm install --prefix "$dir" --no-audit --no-fund --no-progress --loglevel=error ws@8 >&2
     ;;
-python)
-    has_python && exit 0
-    need python3 python3-venv
-    python3 -m venv --clear "$dir" >&2
-    "$dir/bin/python" -m pip install --quiet --disable-pip-version-check websockets hdrhistogram >&2
-    has_python
-    ;;
+python) python_with 'import hdrh.log, websockets.sync.server' websockets hdrhistogram ;;
+cent) python_with 'import cent' 'cent>=5.2,<6' ;;
 *)
-    sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

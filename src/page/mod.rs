@@ -96,17 +96,13 @@ mod tests {
         for forbidden in [" style=", " onclick=", "<style", "javascript:", "<script>"] {
             assert!(!PAGE.contains(forbidden), "{forbidden}");
         }
-        let own = [
-            include_str!("assets/page.js"),
-            include_str!("assets/page.css"),
-            PAGE,
-        ];
-        for text in own {
+        let script = include_str!("assets/page.js");
+        // The name of a language, and the example for curl.
+        let script = script.replace("'http://www.w3.org/2000/svg'", "");
+        let script = script.replace("http://${location.hostname}:9001/api/publish", "");
+        for text in [&script[..], include_str!("assets/page.css"), PAGE] {
             for forbidden in ["http://", "https://", "innerHTML", "eval(", "@import"] {
-                let found = text.matches(forbidden).count();
-                // The address in the example for curl.
-                let expected = usize::from(forbidden == "http://" && text == own[0]);
-                assert_eq!(found, expected, "{forbidden}");
+                assert!(!text.contains(forbidden), "{forbidden}");
             }
         }
     }

@@ -1,5 +1,8 @@
 //! The admin port from outside: health, metrics, the key, and clients that hang.
 
+mod fake;
+mod sdk;
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 

@@ -6,11 +6,13 @@
 mod http;
 mod server;
 pub(crate) mod tls;
+mod tools;
 mod vitals;
 mod wire;
 
 pub(crate) use http::Http;
 pub(crate) use server::{Launch, Server, Watch};
+pub(crate) use tools::{cent, promtool};
 pub(crate) use vitals::Vitals;
 pub(crate) use wire::{Wire, frame, op, unmasked_frame, upgrade_request};
 
