@@ -33,6 +33,7 @@ pub(crate) fn use_or_skip(
 }
 
 /// A Chromium, by any of its names.
+#[allow(dead_code, reason = "not every test binary looks at pages")]
 pub(crate) fn chromium() -> Option<&'static Path> {
     static FOUND: OnceLock<Found> = OnceLock::new();
     use_or_skip("a headless Chromium", &FOUND, || {
