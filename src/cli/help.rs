@@ -47,9 +47,9 @@ Usage: throng [serve] [--config FILE] [FLAGS]
 Runs the server until SIGTERM or SIGINT. The first signal drains it, a second one ends it at once.
 
 Each flag has a key in the file: --max-message 1MiB is max_message = \"1MiB\". Flags win over the
-file, the file over the defaults. Keys of Access stand in a section [auth] of the file, those of
-Admission in [limits]. Sizes: 4096, 64KiB, 16MiB. Times: 500ms, 25s, 2m. A flag given
-twice counts once, the last time; --listen adds up.
+file, the file over the defaults. Keys of TLS stand in [tls] of the file (cert is --tls-cert),
+those of Access in [auth], those of Admission in [limits]. Sizes: 4096, 64KiB, 16MiB. Times:
+500ms, 25s, 2m. A flag given twice counts once, the last time; lists such as --listen add up.
 
   --config FILE               Read this TOML file
   --help, -h                  Print this text

@@ -24,8 +24,10 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::knob::{Group, Kind, LIST_ENTRIES_MAX};
 use super::knobs::{self, KNOBS};
 use super::suggest::nearest;
+use super::tls::CertificateFiles;
 use super::{Knob, Place, Problem, Setting, Tokens};
 
+mod certificates;
 mod tokens;
 
 /// What a file says: its settings, and what is wrong with it.
@@ -35,6 +37,8 @@ pub struct Contents {
     pub settings: Vec<Setting>,
     /// What tokens are checked with.
     pub tokens: Tokens,
+    /// `[[tls.certificates]]`.
+    pub certificates: Vec<CertificateFiles>,
     /// Everything else.
     pub problems: Vec<Problem>,
 }
@@ -173,10 +177,14 @@ impl<'t> Source<'t> {
         if section == Some("auth") && tokens::WORDS.contains(&name) {
             return self.token_entry(name, value, contents);
         }
-        let knob = KNOBS.iter().find(|knob| knob.key() == name);
-        let Some(knob) = knob.filter(|knob| knob.group.section() == section) else {
+        if section == Some("tls") && name == certificates::WORD {
+            return self.certificates(value, contents);
+        }
+        let is_here = |knob: &&Knob| knob.key() == name && knob.group.section() == section;
+        let Some(knob) = KNOBS.iter().find(is_here) else {
             let place = self.place(key.span().start);
-            let problem = match knob {
+            let is_elsewhere = |knob: &&Knob| knob.key() == name || knob.is_called(name);
+            let problem = match KNOBS.iter().find(is_elsewhere) {
                 Some(knob) => misplaced(knob, place),
                 None => unknown(name, place, value.get_ref()),
             };
@@ -205,7 +213,13 @@ impl<'t> Source<'t> {
         let place = self.place(value.span().start);
         let (key, value) = (knob.key(), value.get_ref());
         match text_for(&knob.kind, value) {
-            Ok(text) => contents.settings.push(Setting { knob, text, place }),
+            Ok(text) => {
+                let text = match knob.kind {
+                    Kind::PathOrAuto(_) if knob.group == Group::Tls => self.seen_from_here(text),
+                    _ => text,
+                };
+                contents.settings.push(Setting { knob, text, place });
+            }
             Err(wanted) => contents.problems.push(Problem::error(
                 place,
                 format!("{key} must be {wanted}, not {}", type_name(value)),
@@ -221,7 +235,9 @@ fn misplaced(knob: &Knob, place: Place) -> Problem {
     let (cause, cure) = match knob.group.section() {
         Some(section) => (
             format!("{key} stands outside of [{section}]"),
-            format!("write [{section}] on the line before it, below all keys without a section"),
+            format!(
+                "write [{section}] on a line before {key} = .., below all keys without a section"
+            ),
         ),
         None => (
             format!("{key} stands in a section"),
@@ -236,7 +252,7 @@ fn unknown(key: &str, place: Place, value: &DeValue<'_>) -> Problem {
         return Problem::error(
             place,
             format!("unknown section {key:?}"),
-            "the sections are [auth] and [limits]; every other key stands at the top",
+            "the sections are [tls], [auth] and [limits]; every other key stands at the top",
         );
     }
     let cure = match suggestion(key) {

@@ -33,6 +33,8 @@ pub struct Knob {
 pub enum Group {
     /// Where and with what.
     Serving,
+    /// The same for peers that speak TLS.
+    Tls,
     /// Who may connect.
     Access,
     /// How many may connect, and how fast.
@@ -53,8 +55,9 @@ pub enum Group {
 
 impl Group {
     /// All headings, in the order of `--help`.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Serving,
+        Self::Tls,
         Self::Access,
         Self::Admission,
         Self::Sizes,
@@ -69,6 +72,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Serving => "Serving",
+            Self::Tls => "TLS",
             Self::Access => "Access",
             Self::Admission => "Admission",
             Self::Sizes => "Sizes",
@@ -83,6 +87,7 @@ impl Group {
     /// The table of the file that its keys stand in; most stand at the top.
     pub fn section(self) -> Option<&'static str> {
         match self {
+            Self::Tls => Some("tls"),
             Self::Access => Some("auth"),
             Self::Admission => Some("limits"),
             _ => None,
@@ -170,6 +175,8 @@ pub struct List<T> {
     pub read: fn(&Config) -> &[T],
     /// The field itself.
     pub slot: fn(&mut Config) -> &mut Vec<T>,
+    /// The word for none at all, if there may be none.
+    pub none: Option<&'static str>,
 }
 
 /// An address that may be left out.
@@ -205,9 +212,18 @@ impl Knob {
         format!("--{}", self.name)
     }
 
-    /// `max_message`.
+    /// `max_message`; in `[tls]` without the section's name.
     pub fn key(&self) -> String {
-        self.name.replace('-', "_")
+        let name = match self.group {
+            Group::Tls => self.name.strip_prefix("tls-").unwrap_or(self.name),
+            _ => self.name,
+        };
+        name.replace('-', "_")
+    }
+
+    /// Whether that is its whole name, written as keys are: `tls_listen`.
+    pub fn is_called(&self, key: &str) -> bool {
+        self.name.replace('-', "_") == key
     }
 
     /// How the file says it: `max_message = "1MiB"`, `[auth] anonymous = "off"`.
@@ -239,15 +255,15 @@ impl Knob {
             Kind::Endpoints(list) => {
                 let full = "listen on :port to cover every IPv4 address";
                 let refusal = |error: EndpointError| (error.to_string(), error.cure(text));
-                list.accept(config, text.parse().map_err(refusal), full)
+                list.accept(config, text, text.parse().map_err(refusal), full)
             }
             Kind::Origins(list) => {
                 let full = "serve pages from fewer places, or write * for any";
                 let refusal = |error: OriginError| (error.to_string(), error.cure().to_owned());
-                list.accept(config, text.parse().map_err(refusal), full)
+                list.accept(config, text, text.parse().map_err(refusal), full)
             }
             Kind::EndpointOrOff(door) => door.accept(config, text),
-            Kind::PathOrAuto(shelf) => shelf.accept(config, text),
+            Kind::PathOrAuto(shelf) => shelf.accept(config, text, self),
         }
     }
 
@@ -284,7 +300,10 @@ impl Knob {
             Kind::CountOrAuto(_) => "N|auto".to_owned(),
             Kind::Switch(_) => SWITCH.join("|"),
             Kind::Choice(choice) => choice.words.join("|"),
-            Kind::Endpoints(_) => "ADDR".to_owned(),
+            Kind::Endpoints(list) => match list.none {
+                None => "ADDR".to_owned(),
+                Some(none) => format!("ADDR|{none}"),
+            },
             Kind::Origins(_) => "ORIGIN".to_owned(),
             Kind::EndpointOrOff(_) => format!("ADDR|{}", SWITCH[0]),
             Kind::PathOrAuto(_) => format!("FILE|{AUTO}"),
@@ -300,10 +319,13 @@ impl Knob {
             Kind::CountOrAuto(tally) => format!("{} to {}, or {AUTO}", tally.min, tally.max),
             Kind::Switch(_) => SWITCH.join(" or "),
             Kind::Choice(choice) => choice.words.join(", "),
-            Kind::Endpoints(_) => ENDPOINT_FORMS.to_owned(),
+            Kind::Endpoints(list) => match list.none {
+                None => ENDPOINT_FORMS.to_owned(),
+                Some(none) => format!("{ENDPOINT_FORMS}, or {none}"),
+            },
             Kind::Origins(_) => "scheme://host, scheme://host:port, same, *".to_owned(),
             Kind::EndpointOrOff(_) => format!("{ENDPOINT_FORMS}, or {}", SWITCH[0]),
-            Kind::PathOrAuto(_) => format!("a path with a / in it, or {AUTO}"),
+            Kind::PathOrAuto(_) => format!("a path with a / or a . in it, or {AUTO}"),
         }
     }
 
@@ -416,9 +438,14 @@ impl<T: PartialEq + fmt::Display> List<T> {
     fn accept(
         &self,
         config: &mut Config,
+        text: &str,
         entry: Result<T, (String, String)>,
         full: &str,
     ) -> Result<(), Refusal> {
+        if self.none == Some(text) {
+            (self.slot)(config).clear();
+            return Ok(());
+        }
         let (cause, cure) = match entry {
             Ok(entry) if (self.read)(config).contains(&entry) => {
                 ("is listed twice".to_owned(), "name each once".to_owned())
@@ -438,7 +465,10 @@ impl<T: PartialEq + fmt::Display> List<T> {
 
     fn show(&self, config: &Config) -> String {
         let shown: Vec<_> = (self.read)(config).iter().map(T::to_string).collect();
-        shown.join(", ")
+        match self.none {
+            Some(none) if shown.is_empty() => none.to_owned(),
+            _ => shown.join(", "),
+        }
     }
 }
 
@@ -457,17 +487,16 @@ impl Door {
 }
 
 impl Shelf {
-    /// A slash is asked for so that a forgotten value (`--admin-key-file --page off`) or a key in the
+    /// A slash or a dot is asked for so that a forgotten value (`--admin-key-file --page off`) or a key in the
     /// place of its file is noticed, and is not repeated in what is said about it.
-    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+    fn accept(&self, config: &mut Config, text: &str, knob: &Knob) -> Result<(), Refusal> {
         let path = match text {
             AUTO => None,
-            _ if text.contains('/') && !text.contains('\0') => Some(PathBuf::from(text)),
+            _ if text.contains(['/', '.']) && !text.contains('\0') => Some(PathBuf::from(text)),
             _ => {
                 return Err(Refusal {
                     cause: "is no path of a file".to_owned(),
-                    cure: "write it with its directory: /etc/throng/admin.key or ./admin.key"
-                        .into(),
+                    cure: format!("write it with its directory: {}", knob.example),
                 });
             }
         };

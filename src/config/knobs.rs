@@ -55,6 +55,8 @@ macro_rules! choice {
     };
 }
 
+mod tls;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -79,6 +81,7 @@ pub static KNOBS: &[Knob] = &[
         kind: Kind::Endpoints(List {
             read: |config| &config.listen,
             slot: |config| &mut config.listen,
+            none: None,
         }),
         brief: "Where to accept connections; repeat it to listen on several addresses",
         story: "A TCP address with its port, or the path of a Unix socket after \"unix:\". \
@@ -174,6 +177,17 @@ pub static KNOBS: &[Knob] = &[
         example: "30s",
         also: &["drain", "grace", "shutdown-timeout", "stop-timeout"],
     },
+    tls::LISTEN,
+    tls::CERT,
+    tls::KEY,
+    tls::OCSP,
+    tls::MODE,
+    tls::MIN_VERSION,
+    tls::POST_QUANTUM,
+    tls::CLIENT_CERTS,
+    tls::CLIENT_CA,
+    tls::TICKETS,
+    tls::TICKET_KEYS,
     Knob {
         name: "anonymous",
         group: Group::Access,
@@ -194,6 +208,7 @@ pub static KNOBS: &[Knob] = &[
         kind: Kind::Origins(List {
             read: |config| &config.auth.origins,
             slot: |config| &mut config.auth.origins,
+            none: None,
         }),
         brief: "Pages that may connect, by scheme, host and port; repeat it for several",
         story: "A browser sends its cookies to whoever a page connects to, and says which page it is. \

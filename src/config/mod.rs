@@ -24,6 +24,7 @@ pub mod problem;
 pub mod quantity;
 pub mod resolve;
 pub mod suggest;
+pub mod tls;
 pub mod tokens;
 
 pub use endpoint::Endpoint;
@@ -31,6 +32,7 @@ pub use knob::Knob;
 pub use origin::Origin;
 pub use problem::{Place, Problem};
 pub use resolve::{Resolved, Setting, resolve};
+pub use tls::Tls;
 pub use tokens::Tokens;
 
 /// Everything the server needs to know before it starts.
@@ -59,6 +61,8 @@ pub struct Config {
     pub limits: Limits,
     /// Compression (RFC 7692).
     pub deflate: Deflate,
+    /// TLS.
+    pub tls: Tls,
     /// Who may connect.
     pub auth: Auth,
     /// How many may connect, and how fast.
@@ -167,6 +171,7 @@ impl Default for Config {
             admin_key_file: None,
             limits: Limits::default(),
             deflate: Deflate::default(),
+            tls: Tls::default(),
             auth: Auth::default(),
             // Off: behind a proxy everybody has the proxy's address, and nobody would guess why
             // the hundredth client is refused.

@@ -9,6 +9,7 @@ use super::endpoint::Endpoint;
 use super::file::Contents;
 use super::knobs::{self, KNOBS};
 use super::quantity::show_bytes;
+use super::tls::ClientCerts;
 use super::{Config, Count, DeflateMode, Knob, Place, Problem};
 
 /// One value somebody wrote for one knob.
@@ -58,6 +59,7 @@ pub fn resolve(
         problems,
     };
     draft.config.auth.tokens = file.tokens;
+    draft.config.tls.more = file.certificates;
     draft.apply(file.settings);
     draft.apply(flags);
     draft.follow();
@@ -136,6 +138,7 @@ impl Draft {
         self.check_workers();
         self.check_idle_settings();
         self.check_unix_paths();
+        self.check_tls();
     }
 
     fn check_queues(&mut self) {
@@ -208,16 +211,46 @@ impl Draft {
 
     /// A relative socket path depends on where the server was started.
     fn check_unix_paths(&mut self) {
-        for endpoint in self.config.listen.clone() {
-            if let Endpoint::Unix(path) = &endpoint
+        let listens = [
+            ("listen", self.config.listen.clone()),
+            ("tls-listen", self.config.tls.listen.clone()),
+        ];
+        let all = listens
+            .iter()
+            .flat_map(|(name, list)| list.iter().map(move |e| (*name, e)));
+        for (name, endpoint) in all {
+            if let Endpoint::Unix(path) = endpoint
                 && path.is_relative()
             {
                 self.warn(
-                    "listen",
+                    name,
                     &[],
                     format!("{endpoint} is relative to the directory throng is started in"),
                     "write an absolute path".to_owned(),
                 );
+            }
+        }
+    }
+
+    /// What TLS settings ask for together.
+    fn check_tls(&mut self) {
+        let tls = &self.config.tls;
+        let shared = tls.listen.iter().find(|at| self.config.listen.contains(at));
+        if let Some(endpoint) = shared.cloned() {
+            let cause = format!("{endpoint} is in listen, too: one port speaks TLS or does not");
+            let cure = "name another port in one of them".to_owned();
+            self.refuse("tls-listen", &["listen"], cause, cure);
+        }
+        let asks = self.config.tls.client_certs != ClientCerts::Off;
+        let idle: [(&str, &str, bool); 2] = [
+            ("tls-client-ca", "tls-client-certs", !asks),
+            ("tls-ticket-keys", "tls-tickets", !self.config.tls.tickets),
+        ];
+        for (name, other, is_idle) in idle {
+            if is_idle && is_set(&self.origins, name) {
+                let cause = format!("{} has no effect: {}", self.quote(name), self.quote(other));
+                let cure = format!("change {other}, or leave {name} out");
+                self.warn(name, &[], cause, cure);
             }
         }
     }

@@ -76,6 +76,7 @@ impl Host for Stats {
             let name = known.map_or(&made[..], |(_, name)| name);
             page.figure(name, Kind::Counter, meaning, value);
         }
+        expose_certificates(self, page);
         expose_memory(self, page);
         expose_ledger(self, page);
         expose_process(self, page);
@@ -107,6 +108,20 @@ fn expose_connections(stats: &Stats, page: &mut Exposition) {
     let mut family = page.family("throng_worker_connections", Kind::Gauge, meaning);
     for (worker, sockets) in stats.board().sockets().take(stats.workers()).enumerate() {
         family.sample(&[("worker", &worker)], sockets);
+    }
+}
+
+/// As a time and not as what is left of it: the server need not be asked for it to come nearer.
+fn expose_certificates(stats: &Stats, page: &mut Exposition) {
+    let ends = stats.certificates();
+    if ends.is_empty() {
+        return;
+    }
+    let name = "throng_tls_certificate_expiry_timestamp_seconds";
+    let meaning = "Until when a certificate holds, in seconds since 1970.";
+    let mut family = page.family(name, Kind::Gauge, meaning);
+    for end in ends {
+        family.sample(&[("file", &end.path.display())], end.not_after_s);
     }
 }
 

@@ -6,8 +6,10 @@
 
 pub mod adapt;
 mod admin_port;
+mod expiry;
 pub mod facts;
 mod figures;
+mod keychain;
 pub mod memory;
 pub mod notify;
 pub mod plan;
@@ -16,6 +18,7 @@ mod reload;
 pub mod report;
 pub mod run;
 pub mod stats;
+mod tls;
 mod watch;
 
 pub use run::run;

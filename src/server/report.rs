@@ -7,24 +7,42 @@ use std::fmt::Write;
 use super::facts::Facts;
 use super::plan::{Plan, mebibytes};
 use crate::config::quantity::show_duration;
-use crate::config::{App, Config};
+use crate::config::tls::{ClientCerts, TlsVersion};
+use crate::config::{App, Config, Tls};
 use crate::sys::Address;
 
-/// The start-up report for listeners that are open at `bound` (ports resolved), and an admin port with
-/// what there is to say about its key.
-pub fn startup(
-    config: &Config,
-    facts: &Facts,
-    plan: &Plan,
-    (bound, admin): (&[Address], Option<(&Address, &str)>),
-) -> String {
+/// Where the server can be reached, ports resolved.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places<'a> {
+    /// Plain listeners.
+    pub plain: &'a [Address],
+    /// Those for TLS.
+    pub tls: &'a [Address],
+    /// What there is to say about certificates.
+    pub certificates: Option<&'a str>,
+    /// The admin port, and what there is to say about its key.
+    pub admin: Option<(&'a Address, &'a str)>,
+}
+
+/// The start-up report, once the listeners are open.
+pub fn startup(config: &Config, facts: &Facts, plan: &Plan, places: &Places<'_>) -> String {
     let App::Echo = config.app;
     let mut text = format!("throng {}, echo\n", env!("CARGO_PKG_VERSION"));
-    for (index, address) in bound.iter().enumerate() {
+    let plain = places.plain.iter().map(|address| ("ws", address));
+    let tls = places.tls.iter().map(|address| ("wss", address));
+    for (index, (scheme, address)) in plain.chain(tls).enumerate() {
         let label = if index == 0 { "listening" } else { "" };
-        line(&mut text, label, &url(address, ECHO_PATH));
+        line(&mut text, label, &url(scheme, address, ECHO_PATH));
     }
-    if let Some((address, key)) = admin {
+    if let Some(certificates) = places.certificates {
+        let speaks = tls_choices(&config.tls);
+        line(
+            &mut text,
+            "certificate",
+            &format!("{certificates}; {speaks}"),
+        );
+    }
+    if let Some((address, key)) = places.admin {
         line(&mut text, "admin", &admin_port(address, key));
     }
     line(&mut text, "workers", &workers(config, facts, plan));
@@ -50,15 +68,32 @@ fn line(text: &mut String, label: &str, value: &str) {
 }
 
 /// What a client is given to connect to.
-fn url(address: &Address, path: &str) -> String {
+fn url(scheme: &str, address: &Address, path: &str) -> String {
     match address {
         Address::Tcp(address) if address.ip().is_unspecified() => {
             let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-            format!("ws://{address}{path} (every {family} address)")
+            format!("{scheme}://{address}{path} (every {family} address)")
         }
-        Address::Tcp(address) => format!("ws://{address}{path}"),
-        Address::Unix(socket) => format!("{path} over unix:{}", socket.display()),
+        Address::Tcp(address) => format!("{scheme}://{address}{path}"),
+        Address::Unix(socket) => {
+            let tls = if scheme == "wss" { "TLS over " } else { "" };
+            format!("{path} over {tls}unix:{}", socket.display())
+        }
     }
+}
+
+/// What is spoken with whom.
+fn tls_choices(tls: &Tls) -> String {
+    let versions = match tls.min_version {
+        TlsVersion::V1_2 => "TLS 1.2 and 1.3",
+        TlsVersion::V1_3 => "TLS 1.3",
+    };
+    let clients = match tls.client_certs {
+        ClientCerts::Off => "",
+        ClientCerts::Optional => ", clients may show certificates",
+        ClientCerts::Required => ", clients show certificates",
+    };
+    format!("{versions}{clients}")
 }
 
 fn admin_port(address: &Address, key: &str) -> String {
@@ -141,8 +176,32 @@ mod tests {
     fn report(config: &Config, facts: &Facts, bound: &[&str]) -> String {
         let bound: Vec<Address> = bound.iter().map(|text| text.parse().unwrap()).collect();
         let admin = "127.0.0.1:9001".parse().unwrap();
-        let admin = Some((&admin, "API key in /root/.local/state/throng/admin.key"));
-        startup(config, facts, &Plan::new(config, facts), (&bound, admin))
+        let places = Places {
+            plain: &bound,
+            admin: Some((&admin, "API key in /root/.local/state/throng/admin.key")),
+            ..Places::default()
+        };
+        startup(config, facts, &Plan::new(config, facts), &places)
+    }
+
+    #[test]
+    fn tls_has_addresses_of_its_own_and_says_for_whom() {
+        let (config, facts) = (Config::default(), facts());
+        let tls = ["127.0.0.1:443", "unix:/run/tls.sock"].map(|text| text.parse().unwrap());
+        let places = Places {
+            plain: &["127.0.0.1:80".parse().unwrap()],
+            tls: &tls,
+            certificates: Some("localhost; good for 9 days"),
+            admin: None,
+        };
+        let text = startup(&config, &facts, &Plan::new(&config, &facts), &places);
+        let expected = "
+  listening    ws://127.0.0.1:80/echo
+               wss://127.0.0.1:443/echo
+               /echo over TLS over unix:/run/tls.sock
+  certificate  localhost; good for 9 days; TLS 1.3
+  workers ";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

@@ -12,15 +12,17 @@ use super::admin_port;
 use super::facts::Facts;
 use super::notify::Supervisor;
 use super::plan::Plan;
-use super::report;
+use super::report::{self, Places};
 use super::stats::Stats;
+use super::tls::TlsCare;
 use super::watch::{Reread, Watch, say};
 use crate::admin::Absent;
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::metrics::Board;
 use crate::reactor::{Crew, CrewConfig, House, Started, WorkerConfig};
-use crate::sys::{Endpoint, activation, signals};
+use crate::sys::activation::{self, Inherited};
+use crate::sys::{Address, Endpoint, signals};
 
 /// The shortest watchdog that can be fed: two turns of a worker without connections, and a round.
 const WATCHDOG_MIN: Duration = Duration::from_secs(3);
@@ -35,19 +37,23 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
             "the supervisor cannot be told anything: {error} (NOTIFY_SOCKET)"
         ));
     }
-    let inherited = inherit(config)?;
+    let (plain, tls) = claim_all(config)?;
     let admin_endpoint = admin_port::claim(config)?;
     let facts = Facts::gather();
     let plan = Plan::new(config, &facts);
     let house = House::new(usize::try_from(plan.connections_max)?);
     let board = Board::new(plan.workers + plan.shards);
     let stats = Arc::new(Stats::new(board.clone(), house.clone()));
+    let tls_care = match tls.is_empty() {
+        true => {
+            warn_of_idle_certificates(config);
+            None
+        }
+        false => Some(TlsCare::begin(config, stats.clone()).context("TLS cannot be spoken")?),
+    };
     let crew_config = CrewConfig {
-        endpoints: match inherited.is_empty() {
-            true => claim_all(config)?,
-            false => inherited,
-        },
-        tls_endpoints: Vec::new(),
+        endpoints: plain,
+        tls_endpoints: tls,
         workers: plan.workers,
         shards: plan.shards,
         descriptors_expected: plan.descriptors_expected,
@@ -59,7 +65,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
         worker: WorkerConfig {
             limits: config.limits.clone(),
             deflate: adapt::deflate(&config.deflate),
-            tls: None,
+            tls: tls_care.as_ref().map(TlsCare::for_workers),
             connections_max: usize::try_from(plan.worker_connections_max)?,
             connections_expected: usize::try_from(plan.worker_connections_expected)?,
             house: house.clone(),
@@ -75,31 +81,51 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
     let crew =
         Crew::start(crew_config, move |_| echo.clone()).context("cannot start the workers")?;
     stats.set_serving();
-    let mut bound: Vec<_> = crew
-        .endpoints()
-        .iter()
-        .map(|e| e.address().clone())
-        .collect();
-    bound.dedup(); // a socket unit may have several with one address
+    let (plain, tls) = (addresses(crew.endpoints()), addresses(crew.tls_endpoints()));
+    let certificates = tls_care.as_ref().map(TlsCare::summary);
     // After the workers have parted their descriptor tables, so that none holds a copy of its sockets.
     let admin = admin_endpoint
         .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), Arc::new(Absent)))
         .transpose()?;
-    let whereabouts = admin
-        .as_ref()
-        .map(|(admin, key)| (admin.address(), &key[..]));
+    let places = Places {
+        plain: &plain,
+        tls: &tls,
+        certificates: certificates.as_deref(),
+        admin: admin
+            .as_ref()
+            .map(|(admin, key)| (admin.address(), &key[..])),
+    };
     // Whoever started us may not want to read it; that is no reason not to serve.
-    let _ = io::stdout()
-        .write_all(report::startup(config, &facts, &plan, (&bound, whereabouts)).as_bytes());
+    let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &places).as_bytes());
     warn(crew.started());
     warn_of_supervision(&crew, &supervisor, &facts);
     let watch = Watch::new(crew, (stats, house), config, reread, supervisor);
-    Ok(watch.until_the_end())
+    Ok(watch.with_tls(tls_care).until_the_end())
 }
 
-/// The sockets that a supervisor has opened for us. They replace `--listen`: systemd holds those
-/// addresses, so claiming them as well would fail.
-fn inherit(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
+/// Where crew listens, each once: a socket unit may have several with one address.
+fn addresses(endpoints: &[Endpoint]) -> Vec<Address> {
+    let mut addresses: Vec<_> = endpoints.iter().map(|e| e.address().clone()).collect();
+    addresses.dedup();
+    addresses
+}
+
+/// Where to listen, plainly and for TLS. Claims every address before anything else is done: a port in
+/// use is the commonest mistake. The sockets that a supervisor has opened for us replace the list
+/// they belong to: systemd holds those addresses, so claiming them as well would fail.
+fn claim_all(config: &Config) -> anyhow::Result<(Vec<Endpoint>, Vec<Endpoint>)> {
+    let (mut plain, mut tls) = inherit(config)?;
+    if plain.is_empty() && tls.is_empty() {
+        plain = claim(&config.listen, "--listen", config)?;
+    }
+    if tls.is_empty() {
+        tls = claim(&config.tls.listen, "--tls-listen", config)?;
+    }
+    Ok((plain, tls))
+}
+
+/// What a supervisor has opened for us: plain sockets, and those for TLS.
+fn inherit(config: &Config) -> anyhow::Result<(Vec<Endpoint>, Vec<Endpoint>)> {
     let sockets = activation::inherited().context("cannot take over the sockets of LISTEN_FDS")?;
     let names: Vec<_> = sockets.iter().map(|socket| &socket.name[..]).collect();
     if !names.is_empty() {
@@ -108,9 +134,24 @@ fn inherit(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
             "{count} sockets inherited ({names}), --listen is not used"
         ));
     }
-    let descriptors = sockets.into_iter().map(|socket| socket.fd).collect();
-    Endpoint::inherit(descriptors, adapt::listen_options(config))
-        .context("cannot listen on an inherited socket (LISTEN_FDS)")
+    let (tls, plain): (Vec<_>, Vec<_>) =
+        (sockets.into_iter()).partition(|socket| socket.name == TLS_SOCKET_NAME);
+    let adopt = |sockets: Vec<Inherited>| {
+        let descriptors = sockets.into_iter().map(|socket| socket.fd).collect();
+        Endpoint::inherit(descriptors, adapt::listen_options(config))
+            .context("cannot listen on an inherited socket (LISTEN_FDS)")
+    };
+    Ok((adopt(plain)?, adopt(tls)?))
+}
+
+/// What a socket unit calls a socket for TLS (`FileDescriptorName=`).
+const TLS_SOCKET_NAME: &str = "tls";
+
+/// A certificate without an address is half of what somebody meant.
+fn warn_of_idle_certificates(config: &Config) {
+    if config.tls.certificate.cert.is_some() || !config.tls.more.is_empty() {
+        say("a certificate is configured, and nobody listens for TLS: --tls-listen :443");
+    }
 }
 
 /// What a supervisor may expect of us and does not get.
@@ -136,21 +177,20 @@ fn warn_of_supervision<L: Send + 'static>(crew: &Crew<L>, supervisor: &Superviso
     }
 }
 
-/// Claims every address before anything else is done: a port in use is the commonest mistake.
-fn claim_all(config: &Config) -> anyhow::Result<Vec<Endpoint>> {
+fn claim(listens: &[Listen], flag: &str, config: &Config) -> anyhow::Result<Vec<Endpoint>> {
     let options = adapt::listen_options(config);
     let claim = |listen| {
         Endpoint::claim(&adapt::address(listen), options)
-            .with_context(|| format!("cannot listen on {listen}{}", cure(listen)))
+            .with_context(|| format!("cannot listen on {listen}{}", cure(listen, flag)))
     };
-    config.listen.iter().map(claim).collect()
+    listens.iter().map(claim).collect()
 }
 
 /// What to look at when an address cannot be had.
-fn cure(listen: &Listen) -> String {
+fn cure(listen: &Listen, flag: &str) -> String {
     match listen {
         Listen::Tcp(address) => format!(
-            " (who has it: `ss -ltnp 'sport = :{}'`; elsewhere: --listen)",
+            " (who has it: `ss -ltnp 'sport = :{}'`; elsewhere: {flag})",
             address.port()
         ),
         Listen::Unix(path) => format!(" (is {} writable for us, and free?)", path.display()),

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::memory::Reading;
+use super::tls::CertificateEnd;
 use crate::metrics::{Board, Counters, Ledger};
 use crate::reactor::House;
 use crate::sys::clock;
@@ -35,6 +36,7 @@ pub struct Stats {
     ledger_ms: AtomicU64,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
+    certificates: Mutex<Vec<CertificateEnd>>,
     is_serving: AtomicBool,
     is_draining: AtomicBool,
     /// Rounds for which the laziest worker has shown no sign of life.
@@ -55,6 +57,7 @@ impl Stats {
             ledger_ms: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             failed_reloads: AtomicU64::new(0),
+            certificates: Mutex::default(),
             is_serving: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             stalled_rounds: AtomicU32::new(0),
@@ -87,6 +90,19 @@ impl Stats {
     pub(super) fn set_memory(&self, reading: Reading, is_short: bool) {
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = reading;
         self.is_short.store(is_short, Ordering::Relaxed);
+    }
+
+    /// The certificates in use, and when they end; none without TLS.
+    pub(super) fn certificates(&self) -> Vec<CertificateEnd> {
+        let certificates = self.certificates.lock();
+        certificates.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_certificates(&self, ends: Vec<CertificateEnd>) {
+        *self
+            .certificates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = ends;
     }
 
     /// Whether memory is too short for newcomers.
@@ -212,6 +228,9 @@ impl Stats {
         let (reloads, failed_reloads) = self.reloads();
         json.number("reloads", Some(reloads));
         json.number("failed_reloads", Some(failed_reloads));
+        let ends = self.certificates();
+        let first = ends.iter().map(|end| end.not_after_s).min();
+        json.number("certificate_not_after_s", first);
         json.object("counters", Counters::NAMES, &counters.values());
         json.number("ledger_age_ms", self.ledger_age_ms());
         json.object("ledger_bytes", Ledger::NAMES, &self.ledger().values());

@@ -10,6 +10,7 @@ use super::notify::{Notifier, Supervisor};
 use super::pulse::{Pulse, Stalls};
 use super::reload::Changes;
 use super::stats::Stats;
+use super::tls::TlsCare;
 use crate::config::{Config, Count};
 use crate::reactor::{Crew, House};
 use crate::sys::clock;
@@ -52,6 +53,7 @@ pub(super) struct Watch<'a, L> {
     /// The most connections there may ever be: what workers were laid out for.
     connections_max: usize,
     is_draining: bool,
+    tls: Option<TlsCare>,
 }
 
 /// The rounds of stocktaking.
@@ -95,7 +97,14 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             ledgers: Ledgers::default(),
             short_said_ms: None,
             is_draining: false,
+            tls: None,
         }
+    }
+
+    /// Certificates to look after, too.
+    pub(super) fn with_tls(mut self, tls: Option<TlsCare>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Looks after the workers until they have ended.
@@ -112,6 +121,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             self.tell_supervisor();
             if !self.is_draining {
                 self.grow();
+                self.look_after_certificates();
             }
         }
         if self.ledgers.log {
@@ -144,13 +154,26 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
     /// Reads the configuration again and does what can be done about it while we serve.
     fn reload(&mut self) {
         self.notifier.reloading();
-        let reread = (self.reread)();
+        let reread = (self.reread)().and_then(|new| {
+            let keys = self.tls.as_ref().map(|tls| tls.reread(&new));
+            let keys = keys
+                .transpose()
+                .map_err(|error| format!("throng: {error:#}\n"))?;
+            Ok((new, keys))
+        });
         self.stats.count_reload(reread.is_ok());
         let said = match reread {
-            Ok(new) => {
+            Ok((new, keys)) => {
                 let changes = Changes::new(&self.started, &self.config, &new);
+                let has_new_keys = match (&mut self.tls, keys) {
+                    (Some(tls), Some(keys)) => tls.accept((&new, keys), &mut self.crew),
+                    _ => false,
+                };
                 self.apply(new);
-                changes.line()
+                match has_new_keys {
+                    true => format!("{}; new certificates", changes.line()),
+                    false => changes.line(),
+                }
             }
             Err(problems) => {
                 let _ = io::stderr().write_all(problems.as_bytes());
@@ -227,6 +250,12 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
         };
         self.stats.set_workers(self.crew.workers());
         say(&said);
+    }
+
+    fn look_after_certificates(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.look(&mut self.crew);
+        }
     }
 
     /// Shuts the house while memory is short.

@@ -42,6 +42,23 @@ pub enum Refusal {
     Halfway(io::Error),
 }
 
+/// Whether the kernel knows TLS at all. A socket that is not connected is refused either way; if not for
+/// want of the module, then the module is there.
+#[cfg(target_os = "linux")]
+pub fn check_available() -> io::Result<()> {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+    match set(&socket, libc::SOL_TCP, libc::TCP_ULP, b"tls") {
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
+        other => other,
+    }
+}
+
+/// No such thing here.
+#[cfg(not(target_os = "linux"))]
+pub fn check_available() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Hands both directions of an established TCP connection to the kernel.
 #[cfg(target_os = "linux")]
 pub fn install(stream: &impl AsFd, read: &Keys<'_>, write: &Keys<'_>) -> Result<(), Refusal> {
@@ -147,6 +164,17 @@ mod tests {
             let length = crypto_info(&keys(cipher, &[0xAA; 32]), &mut layout);
             assert_eq!((length, &layout[2..4]), (56, &number.to_ne_bytes()[..]));
         }
+    }
+
+    /// What is said at the start is what happens to a connection.
+    #[test]
+    fn the_question_has_the_answer_of_the_deed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let key = [7; 16];
+        let one = keys(Cipher::Aes128Gcm, &key);
+        let is_installed = install(&client, &one, &one).is_ok();
+        assert_eq!(check_available().is_ok(), is_installed);
     }
 
     #[test]

@@ -132,16 +132,21 @@ impl Certificate {
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
         let chain = self.chain.iter().map(|der| &der[..]);
-        let parts = chain.chain([self.key.secret_der(), self.ocsp.as_deref().unwrap_or(&[])]);
-        let mut context = digest::Context::new(&digest::SHA256);
-        for part in parts {
-            context.update(&part.len().to_le_bytes());
-            context.update(part);
-        }
-        let digest = context.finish();
-        let bytes: &[u8] = digest.as_ref();
-        bytes.try_into().expect("SHA-256 has 32 bytes")
+        fingerprint(chain.chain([self.key.secret_der(), self.ocsp.as_deref().unwrap_or(&[])]))
     }
+}
+
+/// Tells a list of byte strings from any other.
+#[must_use]
+pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&part.len().to_le_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
+    let bytes: &[u8] = digest.as_ref();
+    bytes.try_into().expect("SHA-256 has 32 bytes")
 }
 
 impl Drop for Certificate {

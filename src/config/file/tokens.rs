@@ -133,7 +133,11 @@ impl Source<'_> {
     }
 
     /// A string of a table, and where it stands.
-    fn word(&self, table: &DeTable<'_>, name: &str) -> Result<Option<(String, usize)>, Problem> {
+    pub(super) fn word(
+        &self,
+        table: &DeTable<'_>,
+        name: &str,
+    ) -> Result<Option<(String, usize)>, Problem> {
         let Some((_, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else {
             return Ok(None);
         };
@@ -156,9 +160,17 @@ impl Source<'_> {
     }
 
     /// A path as it is meant: seen from the file it is written in.
-    fn beside(&self, path: &str) -> PathBuf {
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
         let folder = Path::new(&*self.name).parent().unwrap_or(Path::new(""));
         folder.join(path)
+    }
+
+    /// The same for the value of a knob: a word that is no path stays what it is.
+    pub(super) fn seen_from_here(&self, text: String) -> String {
+        match text.contains(['/', '.']) && !text.contains('\0') {
+            true => self.beside(&text).to_string_lossy().into_owned(),
+            false => text,
+        }
     }
 }
 
