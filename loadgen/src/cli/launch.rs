@@ -13,7 +13,7 @@ use crate::collect::{Collector, Setup};
 use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::conductor::{Conductor, Held};
 use crate::engine::gate::Gate;
-use crate::engine::gauge::{Gauge, GaugeUrl};
+use crate::engine::gauge::{FIRST_PATIENCE, Gauge, GaugeUrl};
 use crate::engine::orders::{Command, PhaseOrder};
 use crate::engine::view::View;
 use crate::engine::worker::Crew;
@@ -257,8 +257,8 @@ fn threads_of(options: &RunOptions, plan: &Plan) -> u32 {
 fn gauge_of(text: &str) -> anyhow::Result<Gauge> {
     let url = GaugeUrl::parse(text)
         .with_context(|| format!("--gauge `{text}` is written http://HOST:PORT/PATH#NAME"))?;
-    let count = url.read().with_context(|| format!("--gauge {text}"))?;
-    let _ = count;
+    url.read(FIRST_PATIENCE)
+        .with_context(|| format!("--gauge {text}"))?;
     Ok(Gauge::start(url)?)
 }
 

@@ -44,8 +44,8 @@ impl GaugeUrl {
         })
     }
 
-    /// Asks once.
-    pub fn read(&self) -> io::Result<u64> {
+    /// Asks once, with this much patience for each step.
+    pub fn read(&self, patience: Duration) -> io::Result<u64> {
         let authority = if self.authority.contains(':') && !self.authority.ends_with(']') {
             self.authority.clone()
         } else {
@@ -53,9 +53,9 @@ impl GaugeUrl {
         };
         let address = authority.to_socket_addrs()?.next();
         let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         let (path, host) = (&self.path, &self.authority);
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes())?;
@@ -76,9 +76,9 @@ impl Gauge {
         let (store, stop) = (Arc::clone(&latest), Arc::clone(&is_over));
         let body = move || {
             while !stop.load(Ordering::Relaxed) {
-                if let Ok(count) = url.read() {
-                    store.store(count, Ordering::Relaxed);
-                }
+                // No answer is no number: an old one would vouch for a server that is gone.
+                let count = url.read(PATIENCE).unwrap_or(0);
+                store.store(count, Ordering::Relaxed);
                 thread::park_timeout(EVERY);
             }
         };
@@ -90,7 +90,7 @@ impl Gauge {
         })
     }
 
-    /// The last number that was read; 0 before the first.
+    /// The number that was read last; 0 before the first, and where there was no answer.
     #[must_use]
     pub fn latest(&self) -> u64 {
         self.latest.load(Ordering::Relaxed)
@@ -135,7 +135,10 @@ fn number_of(answer: &str, name: &str) -> Option<u64> {
 
 const DEFAULT_NAME: &str = "connections";
 const EVERY: Duration = Duration::from_secs(1);
+/// Later than this, the next number is due.
 const PATIENCE: Duration = Duration::from_millis(800);
+/// Before the run there is time: a server that has just started may be busy with that.
+pub const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 #[cfg(test)]
@@ -189,7 +192,10 @@ mod tests {
                 .write_all(b"HTTP/1.1 200 OK\r\n\r\nopen 17\n")
                 .unwrap();
         });
-        assert_eq!(GaugeUrl::parse(&url).unwrap().read().unwrap(), 17);
+        assert_eq!(
+            GaugeUrl::parse(&url).unwrap().read(FIRST_PATIENCE).unwrap(),
+            17
+        );
         server.join().unwrap();
     }
 }
