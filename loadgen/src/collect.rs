@@ -9,6 +9,7 @@ use std::io;
 
 use hdrhistogram::Histogram;
 
+use crate::connect_cost::ConnectCost;
 use crate::histograms::{Interval, LATE_NS, Series, new_histogram, quantile_ms, quantiles_ms};
 use crate::ledger;
 use crate::report::bundle::BundleWriter;
@@ -290,7 +291,11 @@ impl Collector {
             .iter()
             .find(|point| point.traffic.connected * 1000 >= most * 995);
         let traffic_s = series::traffic_s(&self.points).unwrap_or(duration_s);
+        let cost = ConnectCost::of(&self.points);
+        let (connect_us_first, connect_us_last) = cost.first_and_last_us().unwrap_or_default();
         Rates {
+            connect_us_first,
+            connect_us_last,
             connects_per_s: most as f64 / ramped.map_or(duration_s, |point| point.at_s).max(1e-3),
             intended_per_s: self.setup.intended_per_s,
             sent_per_s: summary.messages.sent as f64 / traffic_s,

@@ -25,7 +25,7 @@ pub fn bytes_per_connection(points: &[Point], quantity: impl Fn(&Point) -> u64) 
 }
 
 /// The points up to the first that reaches 99.5 % of the most connections: behind it only noise is added.
-fn ramp_of(points: &[Point]) -> &[Point] {
+pub(crate) fn ramp_of(points: &[Point]) -> &[Point] {
     let most = points
         .iter()
         .map(|point| point.traffic.connected)

@@ -8,6 +8,7 @@ pub mod backoff;
 pub mod bootstrap;
 pub mod cli;
 pub mod collect;
+pub mod connect_cost;
 pub mod diff;
 pub mod engine;
 pub mod environment;

@@ -161,6 +161,13 @@ pub struct Quantiles {
 pub struct Rates {
     /// Connects during the ramp.
     pub connects_per_s: f64,
+    /// Mean time of a connect in the first quarter of the ramp's connections, in microseconds; 0 where the
+    /// ramp was too short to say.
+    #[serde(default)]
+    pub connect_us_first: f64,
+    /// The same in the last quarter: as much, or ports had to be looked for.
+    #[serde(default)]
+    pub connect_us_last: f64,
     /// Messages the schedule asked for (0: closed loop).
     pub intended_per_s: f64,
     /// Messages sent.

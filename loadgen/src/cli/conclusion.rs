@@ -30,16 +30,24 @@ pub(super) fn of_run(summary: &Summary) -> String {
 }
 
 fn connections(summary: &Summary) -> String {
-    let connections = &summary.connections;
+    let (connections, rates) = (&summary.connections, &summary.rates);
+    let cost = if rates.connect_us_first > 0.0 {
+        format!(
+            ", connect {:.0} us in its first quarter and {:.0} in its last",
+            rates.connect_us_first, rates.connect_us_last
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "{} of {} connections proven alive in the last {:.0} s (connected {}, upgraded {}; {} per listener), ramp {:.0}/s",
+        "{} of {} connections proven alive in the last {:.0} s (connected {}, upgraded {}; {} per listener), ramp {:.0}/s{cost}",
         connections.proven_alive,
         connections.requested,
         connections.proven_alive_window_s,
         connections.connected,
         connections.upgraded,
         connections.per_listener,
-        summary.rates.connects_per_s,
+        rates.connects_per_s,
     )
 }
 

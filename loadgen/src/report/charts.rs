@@ -1,6 +1,7 @@
 //! One file per chart. A chart is a function from a bundle to an SVG, or to nothing when the run has no
 //! samples for it: an empty frame would look like a measured zero.
 
+pub(super) mod connect;
 pub(super) mod cost;
 pub(super) mod cpu;
 pub(super) mod heatmap;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::bundle::Bundle;
 use super::charts::{self, Chart, spectrum::Curve};
 use super::svg::escape;
+use crate::connect_cost::ConnectCost;
 use crate::histograms::Series;
 use crate::summary::{Outcome, Summary};
 
@@ -147,6 +148,12 @@ fn resource_cards(bundle: &Bundle) -> String {
         "Processor time",
         "Percent of one core, in means of a second or more: the kernel counts in ticks of 10 ms.",
         charts::cpu::draw(points),
+    );
+    html += &card(
+        "",
+        "Connect cost",
+        "Mean time of socket, bind and connect over the connections open then: level to the last port of the pool.",
+        charts::connect::draw(&ConnectCost::of(points)),
     );
     html
 }

@@ -93,7 +93,7 @@ fn the_page_needs_nothing_from_outside_and_trusts_no_text() {
             && !outside.contains("https://")
             && !outside.contains("@import")
     );
-    assert_eq!(html.matches("<svg ").count(), 7, "every chart is drawn");
+    assert_eq!(html.matches("<svg ").count(), 8, "every chart is drawn");
     assert!(html.contains("SYNTHETIC"));
     assert!(!html.contains("NaN") && !html.contains("inf\""));
     let png = fs::read(scratch.at("a").join("headline.png")).unwrap();
