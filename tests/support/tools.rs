@@ -19,17 +19,18 @@ pub(crate) fn use_or_skip(
     match found.get_or_init(find) {
         Ok(path) => Some(path),
         Err(why) => {
-            let test = std::thread::current();
-            let test = test.name().unwrap_or("a test");
-            // Past the capture: a skipped test that nobody hears of is a test that is gone.
-            writeln!(
-                std::io::stderr(),
-                "\nSKIPPED {test}: it needs {what}: {why}\n"
-            )
-            .ok();
+            skipped(&format!("it needs {what}: {why}"));
             None
         }
     }
+}
+
+/// Says that the present test proves nothing this time, and why.
+pub(crate) fn skipped(why: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or("a test");
+    // Past the capture: a skipped test that nobody hears of is a test that is gone.
+    writeln!(std::io::stderr(), "\nSKIPPED {test}: {why}\n").ok();
 }
 
 /// A Chromium, by any of its names.

@@ -8,7 +8,9 @@
 //!  binary  |number: 4 bytes     |seq: 4 bytes     |window into the pattern ...|
 //! ```
 //!
-//! A payload shorter than its stamp carries the stamp's last bytes, so that neighbours still differ.
+//! A payload shorter than its stamp carries the stamp's last bytes, so that neighbours still differ. One that is
+//! no longer than its stamp says nothing else, so a changed bit may make it another message's: the answer is
+//! an error all the same, a duplicate or a made-up one instead of a wrong one.
 
 use crate::random::{Random, mix};
 

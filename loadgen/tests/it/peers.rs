@@ -1,6 +1,9 @@
 //! Does it drive others, too? Servers that people use, as they come from their registries.
+//!
+//! Each prints its port, and a line for every [`LINE_EVERY`] messages: a run ends when enough was said, however
+//! long that takes.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -11,8 +14,12 @@ const WS: &str = "
 const { WebSocketServer } = require('ws');
 const options = { host: '127.0.0.1', port: 0, perMessageDeflate: true };
 const server = new WebSocketServer(options, () => console.log(server.address().port));
+let messages = 0;
 server.on('connection', (socket) => {
-  socket.on('message', (message, isBinary) => socket.send(message, { binary: isBinary }));
+  socket.on('message', (message, isBinary) => {
+    socket.send(message, { binary: isBinary });
+    if (++messages % 300 == 0) console.log(messages);
+  });
 });
 ";
 
@@ -20,9 +27,15 @@ const WEBSOCKETS: &str = "
 import asyncio
 from websockets.asyncio.server import serve
 
+messages = 0
+
 async def echo(socket):
+    global messages
     async for message in socket:
         await socket.send(message)
+        messages += 1
+        if messages % 300 == 0:
+            print(messages, flush=True)
 
 async def main():
     async with serve(echo, '127.0.0.1', 0) as server:
@@ -32,10 +45,14 @@ async def main():
 asyncio.run(main())
 ";
 
+/// As the scripts above have it.
+const LINE_EVERY: u64 = 300;
+
 /// A server of another language; dropped, it is killed.
 struct Peer {
     child: Child,
     port: u16,
+    lines: mpsc::Receiver<String>,
     _script: Scratch,
 }
 
@@ -55,18 +72,21 @@ impl Peer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, line) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            let mut line = String::new();
-            stdout.read_line(&mut line).ok();
-            sender.send(line).ok();
+            for line in stdout.lines().map_while(Result::ok) {
+                sender.send(line).ok();
+            }
         });
-        let line = line.recv_timeout(PATIENCE).expect("the peer says its port");
+        let line = lines
+            .recv_timeout(PATIENCE)
+            .expect("the peer says its port");
         let port = line.trim().parse();
         Self {
             child,
             port: port.unwrap_or_else(|_| panic!("{name} printed {line:?}")),
+            lines,
             _script: scratch,
         }
     }
@@ -74,12 +94,27 @@ impl Peer {
     /// Echoes over a few hundred connections: everything comes back, everybody is alive.
     fn echoes(&self, words: &str) {
         let url = format!("ws://127.0.0.1:{}/", self.port);
-        let words = format!("--connections 300 --rate 600/s --size 16-2k --duration 2s {words}");
-        let ended = Generator::run(&url, &words).end();
+        let words = format!(
+            "--connections 300 --rate 900/s --size 16-2k --duration 10m --connect-timeout 60s \
+             --answer-timeout 60s {words}"
+        );
+        let _of_the_last_run = self.lines.try_iter().count();
+        let generator = Generator::run(&url, &words);
+        // The first may count messages of the last run, and one of its lines may come late.
+        for _ in 0..4 {
+            let line = self.lines.recv_timeout(PATIENCE);
+            line.unwrap_or_else(|error| panic!("the peer was not asked enough: {error}"));
+        }
+        generator.signal("INT");
+        let ended = generator.end();
         ended.assert_code(0);
         ended.assert_balanced();
         let count = |at: &str| ended.count(at);
-        assert!(count("/messages/sent") > 500, "{words}: {}", ended.story());
+        assert!(
+            count("/messages/sent") >= 2 * LINE_EVERY,
+            "{words}: {}",
+            ended.story()
+        );
         assert_eq!(
             count("/messages/received"),
             count("/messages/sent"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -48,6 +48,26 @@ impl Generator {
         Self::start(&line, Some(dir))
     }
 
+    /// The same, telling its progress on standard error.
+    pub(crate) fn told(url: &str, words: &str, dir: PathBuf) -> Self {
+        let report = dir.display().to_string();
+        let mut line = vec!["run", "--target", url, "--json", "--report", &report];
+        line.extend(words.split_whitespace());
+        Self::start(&line, Some(dir))
+    }
+
+    /// Waits until its progress has said this so many times; or fails, when it ends before.
+    pub(crate) fn wait_until_told(&self, what: &str, times: usize) {
+        let until = now() + PATIENCE;
+        while self.stderr.text().matches(what).count() < times {
+            assert!(
+                !self.ends_within(LOOK) && now() < until,
+                "`{what}` was not said {times} times: {}",
+                self.stderr.text()
+            );
+        }
+    }
+
     fn start(words: &[&str], report: Option<PathBuf>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
             .args(words)
@@ -71,6 +91,11 @@ impl Generator {
         let script = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &script]).status().unwrap();
         assert!(status.success(), "{script}");
+    }
+
+    /// Whether it has ended within this time.
+    pub(crate) fn ends_within(&self, bound: Duration) -> bool {
+        self.stdout.closes_within(bound)
     }
 
     /// Waits until it has ended by itself, within its patience.
@@ -205,6 +230,17 @@ impl Ended {
             .concat();
         format!("exit code {:?}\n{parts}{}", self.code, self.stderr)
     }
+}
+
+/// Runs one of the commands that only read and write files: exit code and output.
+pub(crate) fn loadgen(words: &[&Path]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    let output = command.args(words).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
 }
 
 /// How often memory is looked at while nothing else happens.

@@ -11,10 +11,15 @@ mod server;
 mod tools;
 mod wire;
 
-pub(crate) use echo::{delayed, echo, echo_on};
-pub(crate) use generator::{Ended, Generator};
+pub(crate) use echo::{DelayedServer, echo, echo_on};
+pub(crate) use generator::{Ended, Generator, loadgen};
 pub(crate) use scratch::Scratch;
 pub(crate) use server::{Curtain, Server};
+#[allow(
+    unused_imports,
+    reason = "the tests that run alone have this harness, too"
+)]
+pub(crate) use tools::skipped;
 pub(crate) use tools::{chromium, node_modules, python};
 pub(crate) use wire::{Frame, Wire, accept_head, frame, op};
 

@@ -50,7 +50,12 @@ impl Server {
         let curtain = Curtain::default();
         let (alive, threads) = channel();
         let (story, fall): (Arc<Story>, _) = (Arc::new(story), curtain.clone());
-        thread::spawn(move || accept(&listener, &story, &fall, &alive));
+        thread::spawn(move || {
+            accept(&listener, &story, &fall, &alive);
+            // In this order: who hears that all are gone may take back what the story had borrowed.
+            drop(story);
+            drop(alive);
+        });
         Self {
             address,
             curtain,
@@ -98,6 +103,7 @@ fn accept(listener: &TcpListener, story: &Arc<Story>, curtain: &Curtain, alive: 
             Wire::new(stream)
                 .and_then(|wire| story(wire, &curtain))
                 .ok();
+            drop(story);
             drop(alive);
         });
     }

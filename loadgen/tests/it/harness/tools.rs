@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 #[path = "../../../../tests/support/tools.rs"]
 mod support;
 
-pub(crate) use support::chromium;
 use support::{Found, installed, use_or_skip};
+pub(crate) use support::{chromium, skipped};
 
 /// Where `require('ws')` finds it.
 pub(crate) fn node_modules() -> Option<&'static Path> {

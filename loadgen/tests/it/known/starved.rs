@@ -29,15 +29,15 @@ fn pulse(generator: &Generator, length: Duration) {
 #[test]
 fn a_starved_second_is_marked_and_not_judged() {
     let (server, first) = announcing();
-    // The stopped 600 ms are 12 % of the run: judged with them, its p99 would be near 550 ms.
-    let words = "--connections 4 --rate 400/s --duration 5s --fail-if p99>300ms";
+    // The stopped two seconds are a third of the run: judged with them, its p99 would be near 2 s. Between
+    // that and the condition is more than a busy machine takes from anybody by itself.
+    let words = "--connections 4 --rate 400/s --duration 6s --fail-if p99>1s";
     let generator = Generator::run(&server.url(), words);
     first
         .recv_timeout(PATIENCE)
         .expect("the first message came");
-    // From the middle of a second: its messages are then answered before it ends.
     hold_until(now() + Duration::from_millis(1200));
-    pulse(&generator, Duration::from_millis(600));
+    pulse(&generator, Duration::from_secs(2));
     let ended = generator.end();
     ended.assert_balanced();
     assert!(ended.count("/generator/limited_s") > 0, "{}", ended.story());
@@ -47,18 +47,18 @@ fn a_starved_second_is_marked_and_not_judged() {
         "{warnings}"
     );
     assert!(
-        ended.number("/latency_ms/lateness/p99") > 300.0,
+        ended.number("/latency_ms/lateness/p99") > 1000.0,
         "lateness has its histogram"
     );
     assert!(
-        ended.number("/latency_ms/response/p99") > 300.0,
+        ended.number("/latency_ms/response/p99") > 1000.0,
         "recorded like all others"
     );
     ended.assert_code(0);
     // Nothing at all is judged where other programs made every second a late one.
     let judged = ended.value("/verdict/thresholds/0/observed").as_f64();
     assert!(
-        judged.map_or(ended.is_starved(), |ms| ms < 300.0),
+        judged.map_or(ended.is_starved(), |ms| ms < 1000.0),
         "judged with the starved second: {judged:?} ms; {}",
         ended.story()
     );
@@ -72,9 +72,12 @@ fn a_generator_starved_throughout_allows_no_statement() {
     first
         .recv_timeout(PATIENCE)
         .expect("the first message came");
-    for _ in 0..6 {
-        pulse(&generator, Duration::from_millis(300));
-        hold_until(now() + Duration::from_millis(300));
+    // To the end, however long the machine makes that, and stopped most of the time.
+    for _ in 0..100 {
+        pulse(&generator, Duration::from_millis(400));
+        if generator.ends_within(Duration::from_millis(200)) {
+            break;
+        }
     }
     let ended = generator.end();
     ended.assert_balanced();

@@ -13,7 +13,18 @@ pub(super) struct Way {
     pub(super) class: &'static str,
     pub(super) story: Story,
     /// What the generator does meanwhile.
+    pub(super) load: Load,
+}
+
+/// What a generator does.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
     pub(super) words: &'static str,
+    /// Long enough to meet the failure, where the machine has time for it.
+    pub(super) seconds: u32,
+    /// For a connect, and for an upgrade. Short only where it is what is tried: a server of ours that this
+    /// machine kept waiting would be named for that, too.
+    pub(super) connect_timeout: &'static str,
 }
 
 type Story = fn(Wire, &Curtain) -> io::Result<()>;
@@ -23,20 +34,37 @@ const fn way(name: &'static str, class: &'static str, story: Story) -> Way {
         name,
         class,
         story,
-        words: ECHO,
+        load: ECHO,
     }
 }
 
-const fn against(words: &'static str, way: Way) -> Way {
-    Way { words, ..way }
+const fn against(load: Load, way: Way) -> Way {
+    Way { load, ..way }
 }
 
-/// A message every 100 ms over each connection, for as long as a timeout takes to be noticed.
-pub(super) const ECHO: &str = "--scenario echo --rate 40/s --duration 2s";
+/// A message every 100 ms over each connection.
+pub(super) const ECHO: Load = Load {
+    words: "--scenario echo --rate 40/s",
+    seconds: 2,
+    connect_timeout: "60s",
+};
+/// The same, for as long as a connect takes to be given up.
+pub(super) const IMPATIENT: Load = Load {
+    connect_timeout: "1500ms",
+    seconds: 3,
+    ..ECHO
+};
 /// Pings, and nothing that could be mistaken for an answer to them.
-const IDLE: &str = "--scenario idle --duration 6s --heartbeat 1s --alive-window 3s";
+const IDLE: Load = Load {
+    words: "--scenario idle --heartbeat 1s --alive-window 3s",
+    seconds: 6,
+    ..ECHO
+};
 /// Fills every buffer on the way within half a second.
-const FAT: &str = "--scenario echo --rate 2k/s --size 64k --payload binary --duration 2s";
+const FAT: Load = Load {
+    words: "--scenario echo --rate 2k/s --size 64k --payload binary",
+    ..ECHO
+};
 
 pub(super) const WAYS: &[Way] = &[
     // Before there is anything to speak of.
@@ -45,9 +73,12 @@ pub(super) const WAYS: &[Way] = &[
         wire.reset()
     }),
     // Instead of the answer to the upgrade.
-    way("answers nothing", "handshake_timeout", |mut wire, _| {
-        wire.drain()
-    }),
+    against(
+        IMPATIENT,
+        way("answers nothing", "handshake_timeout", |mut wire, _| {
+            wire.drain()
+        }),
+    ),
     way("answers 503", "status_503", |wire, _| {
         refuse(wire, "503 Service Unavailable")
     }),
@@ -61,7 +92,10 @@ pub(super) const WAYS: &[Way] = &[
         wire.send(b"220 mail.example ESMTP ready\r\n\r\n")?;
         wire.drain()
     }),
-    way("dribbles its head", "handshake_timeout", dribble),
+    against(
+        IMPATIENT,
+        way("dribbles its head", "handshake_timeout", dribble),
+    ),
     way("sends headers without end", "head_too_long", header_flood),
     way("forgets to upgrade", "bad_handshake", |wire, _| {
         reply(wire, |head| head.replace("Upgrade: websocket\r\n", ""))

@@ -3,23 +3,16 @@
 //! More than one descriptor table holds on either side with the usual limit of 20 000, so both programs add
 //! threads with tables of their own; `benches/million.sh` does the same with twenty times as many.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-#[path = "it/harness/mod.rs"]
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "this test needs a part of what the others do"
-)]
-mod harness;
-
-use harness::{Generator, Scratch};
+use crate::alone;
+use crate::harness::{Generator, Scratch, skipped};
 
 const CONNECTIONS: u64 = 50_000;
+/// Proven alive: heard from within this. Three heartbeats, so that one that a busy machine delays is no death.
+const WINDOW_S: usize = 15;
 
 /// The server, on a port of the kernel's choice.
 struct Throng {
@@ -64,20 +57,26 @@ impl Drop for Throng {
 
 #[test]
 fn fifty_thousand_connections_are_proven_alive() {
+    let _alone = alone();
     let Some(server) = Throng::start() else {
-        println!("SKIPPED: target/*/throng is missing: cargo build -p throng");
-        return;
+        return skipped("it needs target/*/throng: cargo build -p throng");
     };
     let scratch = Scratch::new("record");
     let words = format!(
-        "--scenario idle --connections {CONNECTIONS} --heartbeat 5s --ramp 25k/s --duration 20s \
-         --connect-timeout 60s --answer-timeout 60s --alive-window 30s --server-pid {} \
+        "--scenario idle --connections {CONNECTIONS} --heartbeat 5s --ramp 25k/s --duration 10m \
+         --connect-timeout 60s --answer-timeout 60s --alive-window {WINDOW_S}s --server-pid {} \
          --gauge http://{}/stats#connections --fail-if proven_alive<100%",
         server.child.id(),
         server.address
     );
     let url = format!("ws://{}/echo", server.address);
-    let ended = Generator::report(&url, &words, scratch.at("bundle")).end();
+    let generator = Generator::told(&url, &words, scratch.at("bundle"));
+    // A line a second. After a window of them, everybody was heard of since the ramp; how long that takes is
+    // this machine's affair.
+    let all_alive = format!("proven alive {CONNECTIONS} of {CONNECTIONS}");
+    generator.wait_until_told(&all_alive, WINDOW_S + 3);
+    generator.signal("INT");
+    let ended = generator.end();
     assert_eq!(
         (
             ended.count("/connections/upgraded"),
