@@ -565,7 +565,7 @@ fn other_certificates_are_for_newcomers() {
     new.exchange(&mut world);
     assert_eq!(
         new.end.ending,
-        TlsEnding::Broken(Trouble::Handshake(Refusal::CertificateInvalid))
+        TlsEnding::Broken(Trouble::Handshake(Refusal::CertificateExpired))
     );
     assert_eq!(
         world.worker.counters().tls_refused,

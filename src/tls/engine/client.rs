@@ -1,13 +1,15 @@
 //! The client's side, for the load generator: whom to trust, and whether to resume.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::client::Resumption;
+use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, NamedGroup, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::handover::Catch;
@@ -71,9 +73,10 @@ impl ClientTls {
                 Arc::new(rustls::sign::SingleCertAndKey::from(certified));
         }
         config.alpn_protocols = vec![ALPN.to_vec()];
-        if !options.resumes {
-            config.resumption = Resumption::disabled();
-        }
+        config.resumption = match options.resumes {
+            true => Resumption::store(Arc::new(Wallet::default())),
+            false => Resumption::disabled(),
+        };
         config.enable_secret_extraction = choices.is_compact();
         config.key_log = Arc::new(Catch);
         Ok(Self {
@@ -84,6 +87,70 @@ impl ClientTls {
         })
     }
 }
+
+/// The tickets of one server. rustls' own store keeps eight of a server; who opens hundreds of connections
+/// at a time would resume eight of them.
+#[derive(Default)]
+struct Wallet(Mutex<Contents>);
+
+#[derive(Default)]
+struct Contents {
+    tickets: VecDeque<Tls13ClientSessionValue>,
+    older: Option<Tls12ClientSessionValue>,
+    group: Option<NamedGroup>,
+}
+
+impl Wallet {
+    /// What is in it. Nobody can leave it half changed, so a panic of another thread means nothing here.
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Wallet {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wallet({})", self.contents().tickets.len())
+    }
+}
+
+/// A configuration is for one server, so the names say nothing new.
+impl ClientSessionStore for Wallet {
+    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
+        self.contents().group = Some(group);
+    }
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        self.contents().group
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, session: Tls12ClientSessionValue) {
+        self.contents().older = Some(session);
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.contents().older.clone()
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.contents().older = None;
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
+        let tickets = &mut self.contents().tickets;
+        if tickets.len() >= TICKETS_MAX {
+            tickets.pop_front(); // the oldest is the first to be useless
+        }
+        tickets.push_back(ticket);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.contents().tickets.pop_back()
+    }
+}
+
+/// As many as handshakes that a generator has under way; each is about a kilobyte.
+const TICKETS_MAX: usize = 1024;
 
 /// Believes every certificate, and checks only that the server has its key.
 #[derive(Debug)]

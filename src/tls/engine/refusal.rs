@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rustls::{Error, InvalidMessage, PeerIncompatible};
+use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use crate::tls::fault::alert_name;
 
@@ -22,7 +22,13 @@ pub enum Refusal {
     Protocol,
     /// The peer shows no certificate, and has to.
     CertificateMissing,
-    /// The peer's certificate does not hold: expired, of an unknown authority, for another name.
+    /// Today is not within the time of the peer's certificate.
+    CertificateExpired,
+    /// The peer's certificate is of an authority that is not believed.
+    CertificateUntrusted,
+    /// The peer's certificate is for another name.
+    CertificateName,
+    /// The peer's certificate does not hold for another reason.
     CertificateInvalid,
     /// A message longer than any honest one.
     TooLong,
@@ -56,7 +62,7 @@ impl Refusal {
             Error::PeerIncompatible(what) => Self::incompatible(what),
             Error::NoApplicationProtocol => Self::Protocol,
             Error::NoCertificatesPresented => Self::CertificateMissing,
-            Error::InvalidCertificate(_) => Self::CertificateInvalid,
+            Error::InvalidCertificate(flaw) => Self::flawed(flaw),
             Error::AlertReceived(description) => Self::PeerAlert(u8::from(*description)),
             Error::DecryptError => Self::BadMac,
             Error::General(_)
@@ -65,6 +71,19 @@ impl Refusal {
             | Error::HandshakeNotComplete
             | Error::EncryptError => Self::Internal,
             _ => Self::Misbehaved,
+        }
+    }
+
+    fn flawed(flaw: &CertificateError) -> Self {
+        use CertificateError as Flaw;
+        match flaw {
+            Flaw::Expired
+            | Flaw::ExpiredContext { .. }
+            | Flaw::NotValidYet
+            | Flaw::NotValidYetContext { .. } => Self::CertificateExpired,
+            Flaw::UnknownIssuer | Flaw::BadSignature => Self::CertificateUntrusted,
+            Flaw::NotValidForName | Flaw::NotValidForNameContext { .. } => Self::CertificateName,
+            _ => Self::CertificateInvalid,
         }
     }
 
@@ -90,6 +109,9 @@ impl fmt::Display for Refusal {
             Self::NothingInCommon => "no cipher suite, key exchange or signature in common",
             Self::Protocol => "the peer asks for another protocol than http/1.1",
             Self::CertificateMissing => "the peer shows no certificate",
+            Self::CertificateExpired => "the peer's certificate has expired, or does not hold yet",
+            Self::CertificateUntrusted => "the peer's certificate is of an unknown authority",
+            Self::CertificateName => "the peer's certificate is for another name",
             Self::CertificateInvalid => "the peer's certificate does not hold",
             Self::TooLong => "a handshake message that is too long",
             Self::PeerAlert(description) => {

@@ -211,15 +211,15 @@ fn only_known_authorities_and_right_names_are_believed() {
     // The wildcard is for one label, and the first certificate for everybody else.
     let untrusted = refusal(Refusal::PeerAlert(48));
     let wrong_name = refusal(Refusal::PeerAlert(42));
-    for (made, name, seen) in [
-        (&b, "a.test", untrusted),
-        (&b, "b.test", untrusted),
-        (&b, "x.y.b.test", untrusted),
-        (&a, "elsewhere.test", wrong_name),
+    for (made, name, seen, why) in [
+        (&b, "a.test", untrusted, Refusal::CertificateUntrusted),
+        (&b, "b.test", untrusted, Refusal::CertificateUntrusted),
+        (&b, "x.y.b.test", untrusted, Refusal::CertificateUntrusted),
+        (&a, "elsewhere.test", wrong_name, Refusal::CertificateName),
     ] {
         let (at_server, at_client) = refused(&tls, &client(made, name));
         assert_eq!(at_server, seen, "{name}");
-        assert_eq!(at_client, refusal(Refusal::CertificateInvalid));
+        assert_eq!(at_client, refusal(why), "{name}");
     }
 }
 
@@ -265,7 +265,7 @@ fn clients_show_certificates_where_they_are_asked() {
     // A client of TLS 1.3 is done before it hears that it is not welcome.
     for (made, at_server, alert) in [
         (None, Refusal::CertificateMissing, 116),
-        (Some(&stranger), Refusal::CertificateInvalid, 48),
+        (Some(&stranger), Refusal::CertificateUntrusted, 48),
     ] {
         let mut pipe = Pipe::new(&required, &client(made));
         pipe.carry();
