@@ -10,6 +10,8 @@
 #   --rate N/s       their messages, at intended times (default 5k/s)
 #   --report DIR     where the bundle goes (default benches/results/DATE-N)
 #   --port PORT      of the server (default 9000)
+#   --tls            over wss, with a certificate made for this run (ramp then 2500/s by default)
+#   --tls-resume     the same, and the generator resumes sessions (ramp then 3500/s by default)
 #
 # It asks the doctor first and sets, as root and for this run only, what is missing. Both ends run in a
 # network namespace made for them, because that can have a hash table for so many sockets without a
@@ -20,9 +22,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-N=1000000 HOLD=5m RAMP=45k/s ACTIVE='' RATE=5k/s REPORT='' PORT=9000
+N=1000000 HOLD=5m RAMP='' ACTIVE='' RATE=5k/s REPORT='' PORT=9000 TLS='' RESUME=()
 
-usage() { sed -n '2,20s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,22s/^# \{0,1\}//p' "$0"; }
 die() { echo "million.sh: $1" >&2; exit 2; }
 
 while [[ $# -gt 0 ]]; do
@@ -35,6 +37,8 @@ while [[ $# -gt 0 ]]; do
                 --rate) RATE=$2 ;; --report) REPORT=$2 ;; --port) PORT=$2 ;;
             esac
             shift 2 ;;
+        --tls) TLS=yes; shift ;;
+        --tls-resume) TLS=yes RESUME=(--tls-resume); shift ;;
         [0-9]*) N=$1; shift ;;
         *) die "unknown: $1 (see --help)" ;;
     esac
@@ -42,7 +46,10 @@ done
 [[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
 [[ -n $ACTIVE ]] || ACTIVE=$((N / 10 < 10000 ? N / 10 : 10000))
 [[ $ACTIVE =~ ^[0-9]+$ && $ACTIVE -lt $N ]] || die "--active is a plain number below $N"
-[[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N
+# A handshake takes a third of a millisecond of both ends together: two cores at this rate have a fifth of
+# their time left, and nobody is measured starving.
+[[ -n $RAMP ]] || case $TLS${RESUME[*]} in '') RAMP=45k/s ;; yes) RAMP=2500/s ;; *) RAMP=3500/s ;; esac
+[[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N${TLS:+-tls}
 [[ ! -e $REPORT/summary.json ]] || die "$REPORT holds a report already: --report DIR"
 
 cargo build --release --locked --package throng --package loadgen
@@ -93,11 +100,20 @@ elif ! "$THRONG" doctor --connections "$N" --both-ends; then
 fi
 "${INSIDE[@]}" "$THRONG" doctor --connections "$N" --both-ends --json >"$WORK/before.json" || true
 
+LISTEN=(--listen "127.0.0.1:$PORT") SCHEME=ws TRUST=() GAUGE=$PORT
+if [[ -n $TLS ]]; then
+    "$THRONG" dev-cert --out "$WORK/tls" --name 127.0.0.1 >"$WORK/dev-cert"
+    # Figures are read in the clear, beside.
+    LISTEN=(--listen "127.0.0.1:$((PORT + 1))" --tls-listen "127.0.0.1:$PORT"
+        --tls-cert "$WORK/tls/cert.pem" --tls-key "$WORK/tls/key.pem")
+    SCHEME=wss GAUGE=$((PORT + 1)) TRUST=(--ca "$WORK/tls/ca.pem" "${RESUME[@]}")
+fi
+
 echo "== the server"
 # A little more than N: the kernel spreads connections over workers, but not evenly.
 # It pings whom it has not heard for a minute; the generator's heartbeats come first, once per 25 s, so
 # that each connection is proven by a question and its answer and not by two.
-"${INSIDE[@]}" "$THRONG" --listen "127.0.0.1:$PORT" --max-connections $((N + N / 50)) \
+"${INSIDE[@]}" "$THRONG" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
     --ping-interval 60s --drain-secs 5 &
 SERVER=$!
 ready() { "${INSIDE[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT" 2>/dev/null; }
@@ -118,7 +134,7 @@ DURATION=$(($(seconds "$HOLD") + N * 3 / 2 / PER_S + 2))
 
 cat >"$WORK/scenario.toml" <<TOML
 name = "$N connections"
-target = "ws://127.0.0.1:$PORT/echo"
+target = "$SCHEME://127.0.0.1:$PORT/echo"
 ramp = "$RAMP"
 duration = "${DURATION}s"
 
@@ -140,7 +156,7 @@ TOML
 echo "== the run: ${DURATION} s, the ramp included"
 status=0
 "${INSIDE[@]}" "$LOADGEN" run --scenario-file "$WORK/scenario.toml" \
-    --server-pid "$SERVER" --gauge "http://127.0.0.1:$PORT/stats#connections" \
+    --server-pid "$SERVER" --gauge "http://127.0.0.1:$GAUGE/stats#connections" "${TRUST[@]}" \
     --fail-if 'proven_alive<100%' --fail-if 'lost>0' --fail-if 'errors>0' --fail-if 'unsent>0' \
     --report "$REPORT" || status=$?
 

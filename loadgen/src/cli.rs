@@ -14,6 +14,7 @@ mod flags;
 mod help;
 mod launch;
 mod run;
+mod trust;
 
 pub use commands::{execute, plan_of};
 pub use run::{RunOptions, SearchOptions, Vary};

@@ -16,7 +16,7 @@ use crate::report::bundle::BundleWriter;
 use crate::series::{self, Point};
 use crate::summary::{
     Cohort, Connections, Fanout, Generator, Judged, Latency, Messages, Outcome, PhaseLatency,
-    Rates, Server, Storm, Summary, Verdict,
+    Rates, Server, Storm, Summary, Tls, Verdict,
 };
 use crate::thresholds::{Evidence, Threshold};
 
@@ -45,6 +45,8 @@ pub struct Setup {
     pub thresholds: Vec<Threshold>,
     /// An invented run.
     pub synthetic: bool,
+    /// Whom it believes, where it speaks TLS.
+    pub tls: Option<Tls>,
 }
 
 /// What only the engine knows at the end.
@@ -56,6 +58,8 @@ pub struct Totals {
     pub messages: Vec<Messages>,
     /// Connections of each tag.
     pub cohort_connections: Vec<u64>,
+    /// TLS handshakes that ended in TLS 1.2.
+    pub tls12: u64,
     /// How those that were cut came back.
     pub storm: Option<Storm>,
     /// How a broadcast spread.
@@ -262,6 +266,7 @@ impl Collector {
         summary.synthetic = setup.synthetic;
         summary.connections = totals.connections.clone();
         summary.storm = totals.storm;
+        summary.tls = self.tls(totals);
         summary.fanout = totals.fanout;
         summary.phases = self.phases.iter().map(Phase::conclude).collect();
         for messages in &totals.messages {
@@ -276,6 +281,18 @@ impl Collector {
         summary.cohorts = self.cohorts(totals);
         summary.verdict = self.verdict(&summary, totals);
         summary
+    }
+
+    fn tls(&self, totals: &Totals) -> Option<Tls> {
+        let (full, resumed) = (self.all.secured(false), self.all.secured(true));
+        Some(Tls {
+            full: full.len(),
+            resumed: resumed.len(),
+            tls12: totals.tls12,
+            full_ms: quantiles_ms(full),
+            resumed_ms: quantiles_ms(resumed),
+            ..self.setup.tls.clone()?
+        })
     }
 
     fn rates(&self, summary: &Summary) -> Rates {
@@ -406,6 +423,15 @@ impl Collector {
                 summary.duration_s
             ));
         }
+        warnings.extend(
+            self.setup
+                .tls
+                .as_ref()
+                .filter(|tls| tls.is_insecure)
+                .map(|_| {
+                    "INSECURE: no certificate was checked, so nothing says who answered".to_owned()
+                }),
+        );
         warnings.extend(self.disagreement_with_kernel());
         warnings.extend(self.disagreement_with_server());
         warnings.extend(totals.warnings.iter().cloned());

@@ -8,8 +8,13 @@ use std::fmt;
 use std::io;
 
 use throng::http1::HeadError;
+use throng::tls::Refusal;
 use throng::ws::close::Violation;
 use throng::ws::handshake::ClientRefusal;
+
+pub mod tls;
+
+use tls::TlsFailure;
 
 /// One cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +65,8 @@ pub enum Failure {
     Gap,
     /// A close frame with this code.
     Closed(u16),
-    /// The TLS handshake or a record failed.
-    Tls,
+    /// TLS failed, in this way.
+    Tls(TlsFailure),
     /// Cut by ourselves, with messages under way.
     Cut,
     /// No source port left here.
@@ -133,7 +138,11 @@ impl Failure {
     pub const fn is_local(self) -> bool {
         matches!(
             self,
-            Self::LocalPorts | Self::LocalDescriptors | Self::LocalMemory | Self::LocalOther
+            Self::LocalPorts
+                | Self::LocalDescriptors
+                | Self::LocalMemory
+                | Self::LocalOther
+                | Self::Tls(TlsFailure::NoRoom)
         )
     }
 
@@ -167,7 +176,7 @@ impl Failure {
                 "answers do not match what was sent"
             }
             Self::Closed(_) => "the server said goodbye in form",
-            Self::Tls => "certificate, version or cipher; see --ca and --insecure",
+            Self::Tls(failure) => failure.hint(),
             Self::Cut => "the scenario cut it",
             Self::LocalPorts => {
                 "source ports: `loadgen plan` shows the pool; another program may hold some"
@@ -183,9 +192,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Protocol(violation) => return write!(f, "protocol_{}", snake(violation)),
+            Self::Protocol(violation) => {
+                return write!(f, "protocol_{}", snake(&format!("{violation:?}")));
+            }
             Self::Status(status) => return write!(f, "status_{status}"),
             Self::Closed(code) => return write!(f, "closed_{code}"),
+            Self::Tls(failure) => return failure.fmt(f),
             Self::Refused => "refused",
             Self::ResetBeforeUpgrade => "reset_before_upgrade",
             Self::Reset => "reset",
@@ -206,7 +218,6 @@ impl fmt::Display for Failure {
             Self::OutOfOrder => "out_of_order",
             Self::Gap => "gap",
             Self::LateAnswer => "late_answer",
-            Self::Tls => "tls",
             Self::Cut => "cut",
             Self::LocalPorts => "local_ports",
             Self::LocalDescriptors => "local_descriptors",
@@ -287,16 +298,20 @@ pub fn hint_for(class: &str) -> &'static str {
         Failure::OutOfOrder,
         Failure::Gap,
         Failure::LateAnswer,
-        Failure::Tls,
         Failure::Cut,
         Failure::LocalPorts,
         Failure::LocalDescriptors,
         Failure::LocalMemory,
         Failure::LocalOther,
     ];
-    let named = all.into_iter().find(|failure| failure.to_string() == class);
+    let tls = TlsFailure::NAMED.iter().copied().map(Failure::Tls);
+    let mut all = all.into_iter().chain(tls);
+    let named = all.find(|failure| failure.to_string() == class);
     match named {
         Some(failure) => failure.hint(),
+        None if class.starts_with("tls_alert_") => {
+            TlsFailure::Handshake(Refusal::PeerAlert(0)).hint()
+        }
         None if class.starts_with("status_") => Failure::Status(0).hint(),
         None if class.starts_with("closed_") => Failure::Closed(0).hint(),
         None if class.starts_with("protocol_") => "the server broke the protocol in this way",
@@ -305,9 +320,9 @@ pub fn hint_for(class: &str) -> &'static str {
 }
 
 /// `MaskForbidden` as `mask_forbidden`: variants are named once, in the protocol.
-fn snake(violation: &Violation) -> String {
+fn snake(variant: &str) -> String {
     let mut name = String::new();
-    for letter in format!("{violation:?}").chars() {
+    for letter in variant.chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {
             name.push('_');
         }

@@ -29,6 +29,8 @@ pub enum Series {
 #[derive(Debug, Clone)]
 pub struct Interval {
     tags: Vec<[Histogram<u64>; 3]>,
+    /// TLS handshakes: full, resumed.
+    secured: [Histogram<u64>; 2],
     /// By tag: answers to messages that were sent late.
     late_answers: Vec<u64>,
 }
@@ -46,7 +48,7 @@ pub struct Recorder {
 /// What a thread recorded since it was asked last.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// `series of all tags << NANOS_BITS | nanoseconds`.
+    /// `key << NANOS_BITS | nanoseconds`; for keys see [`Interval::record_as`].
     list: Vec<u64>,
     /// What did not fit into the list.
     histograms: Option<Box<Interval>>,
@@ -78,8 +80,15 @@ impl Interval {
             .collect();
         Self {
             tags,
+            secured: [new_histogram(), new_histogram()],
             late_answers: vec![0; tag_count],
         }
+    }
+
+    /// From the TCP connection to the end of the TLS handshake, full or resumed.
+    #[must_use]
+    pub fn secured(&self, is_resumed: bool) -> &Histogram<u64> {
+        &self.secured[usize::from(is_resumed)]
     }
 
     /// Answers to messages that had been sent [`LATE_NS`] late or more. They may come an interval after the
@@ -100,22 +109,33 @@ impl Interval {
         self.tags[tag][series as usize].saturating_record(nanos);
     }
 
+    /// Counts by key: the series of all tags, then the two kinds of handshakes.
+    fn record_as(&mut self, key: usize, nanos: u64) {
+        let series = Series::ALL.len();
+        let histogram = match self.tags.get_mut(key / series) {
+            Some(tag) => &mut tag[key % series],
+            None => &mut self.secured[key % series],
+        };
+        histogram.saturating_record(nanos);
+    }
+
     /// Adds another interval with the same tags: exact, histograms have no rounding of their own.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.late_answers.iter_mut().zip(&other.late_answers) {
             *mine += theirs;
         }
-        for (mine, theirs) in self.tags.iter_mut().zip(&other.tags) {
-            for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                mine.add(theirs)
-                    .expect("every histogram here has the same bounds");
-            }
+        let mine = self.tags.iter_mut().flatten().chain(&mut self.secured);
+        let theirs = other.tags.iter().flatten().chain(&other.secured);
+        for (mine, theirs) in mine.zip(theirs) {
+            mine.add(theirs)
+                .expect("every histogram here has the same bounds");
         }
     }
 
     /// Empties it for reuse, without giving memory back.
     pub fn clear(&mut self) {
-        self.tags.iter_mut().flatten().for_each(Histogram::reset);
+        let all = self.tags.iter_mut().flatten().chain(&mut self.secured);
+        all.for_each(Histogram::reset);
         self.late_answers.fill(0);
     }
 
@@ -155,6 +175,14 @@ impl Recorder {
         self.record(tag, Series::Lateness, late_ns);
     }
 
+    /// Counts a TLS handshake.
+    pub fn secured(&mut self, is_resumed: bool, nanos: u64) {
+        self.record_as(
+            self.tag_count * Series::ALL.len() + usize::from(is_resumed),
+            nanos,
+        );
+    }
+
     /// Hands out what was recorded since the last call.
     #[must_use]
     pub fn take(&mut self) -> Recorded {
@@ -162,16 +190,19 @@ impl Recorder {
     }
 
     fn record(&mut self, tag: usize, series: Series, nanos: u64) {
+        self.record_as(tag * Series::ALL.len() + series as usize, nanos);
+    }
+
+    fn record_as(&mut self, key: usize, nanos: u64) {
         let Recorded {
             list, histograms, ..
         } = &mut self.current;
         if list.len() < LIST_MAX {
-            let key = (tag * Series::ALL.len() + series as usize) as u64;
-            list.push(key << NANOS_BITS | nanos.min(NANOS_MAX));
+            list.push((key as u64) << NANOS_BITS | nanos.min(NANOS_MAX));
         } else {
             let tags = self.tag_count;
             let histograms = histograms.get_or_insert_with(|| Box::new(Interval::new(tags)));
-            histograms.record(tag, series, nanos);
+            histograms.record_as(key, nanos);
         }
     }
 }
@@ -180,9 +211,7 @@ impl Recorded {
     /// Adds it to an interval with the same tags.
     pub fn add_to(&self, interval: &mut Interval) {
         for entry in &self.list {
-            let key = (entry >> NANOS_BITS) as usize;
-            let series = Series::ALL[key % Series::ALL.len()];
-            interval.record(key / Series::ALL.len(), series, entry & NANOS_MAX);
+            interval.record_as((entry >> NANOS_BITS) as usize, entry & NANOS_MAX);
         }
         if let Some(histograms) = &self.histograms {
             interval.add(histograms);

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use crate::collect::{add_messages, latency_of};
 use crate::histograms::hlog::HlogWriter;
+use crate::histograms::quantiles_ms;
 use crate::histograms::{Series, SparseInterval, new_histogram};
-use crate::report::bundle::{Bundle, SeriesLog, TagLog, log_name};
+use crate::report::bundle::{Bundle, SeriesLog, TLS_LOGS, TagLog, log_name};
 use crate::report::draw;
 use crate::series;
-use crate::summary::{Cohort, Connections, Outcome, Summary};
+use crate::summary::{Cohort, Connections, Outcome, Summary, Tls};
 use timeline::Timeline;
 
 mod timeline;
@@ -74,12 +75,13 @@ pub fn merge(dirs: &[PathBuf], into: &Path) -> Result<Summary, MergeError> {
     }
     let timeline = Timeline::of(&bundles);
     let tags = tags_of(&bundles, &timeline);
+    let tls = tls_of(&bundles, &timeline);
     let points = timeline.points(&bundles);
     let mut merged = bundles.remove(0);
     for bundle in &bundles {
         add(&mut merged, bundle);
     }
-    (merged.tags, merged.points) = (tags, points);
+    (merged.tags, merged.tls, merged.points) = (tags, tls, points);
     merged.summary.merged_from = dirs.iter().map(|dir| dir.display().to_string()).collect();
     close(&mut merged);
     fs::create_dir_all(into)?;
@@ -110,6 +112,19 @@ fn tags_of(bundles: &[Bundle], timeline: &Timeline) -> Vec<TagLog> {
     tags
 }
 
+/// The TLS handshakes of all hosts.
+fn tls_of(bundles: &[Bundle], timeline: &Timeline) -> [SeriesLog; 2] {
+    [0, 1].map(|kind| {
+        let logs = || bundles.iter().map(|bundle| &bundle.tls[kind].intervals);
+        if logs().all(Vec::is_empty) {
+            return SeriesLog::default();
+        }
+        let mut intervals = timeline.intervals();
+        logs().for_each(|log| timeline.add(&mut intervals, log));
+        SeriesLog { intervals }
+    })
+}
+
 /// Adds the numbers of `other` to `merged`; what depends on the sums is computed in [`close`].
 fn add(merged: &mut Bundle, other: &Bundle) {
     add_connections(&mut merged.summary.connections, &other.summary.connections);
@@ -125,6 +140,9 @@ fn add(merged: &mut Bundle, other: &Bundle) {
             });
         mine.connections += cohort.connections;
         add_messages(&mut mine.messages, &cohort.messages);
+    }
+    if let (Some(tls), Some(theirs)) = (&mut merged.summary.tls, &other.summary.tls) {
+        add_tls(tls, theirs);
     }
     let (rates, theirs) = (&mut merged.summary.rates, &other.summary.rates);
     rates.connects_per_s += theirs.connects_per_s;
@@ -175,6 +193,16 @@ fn add_connections(sum: &mut Connections, other: &Connections) {
     }
 }
 
+fn add_tls(sum: &mut Tls, other: &Tls) {
+    sum.full += other.full;
+    sum.resumed += other.resumed;
+    sum.tls12 += other.tls12;
+    sum.is_insecure |= other.is_insecure;
+    if sum.trust != other.trust {
+        sum.trust = format!("{}; {}", sum.trust, other.trust);
+    }
+}
+
 /// Computes what follows from the sums.
 fn close(merged: &mut Bundle) {
     let healthy = Series::ALL.map(|series| merged.total(series));
@@ -190,6 +218,10 @@ fn close(merged: &mut Bundle) {
             cohort.latency_ms = latency_of(&[0, 1, 2].map(|at| sum_of(&tag.series[at].intervals)));
         }
     }
+    if let Some(tls) = &mut merged.summary.tls {
+        tls.full_ms = quantiles_ms(&sum_of(&merged.tls[0].intervals));
+        tls.resumed_ms = quantiles_ms(&sum_of(&merged.tls[1].intervals));
+    }
     let traffic_s = series::traffic_s(&merged.points).unwrap_or(merged.summary.duration_s);
     let per_s = |count: u64| count as f64 / traffic_s.max(1e-3);
     merged.summary.rates.sent_per_s = per_s(merged.summary.messages.sent);
@@ -197,20 +229,26 @@ fn close(merged: &mut Bundle) {
 }
 
 fn write(bundle: &Bundle, into: &Path) -> io::Result<()> {
+    let write_log = |name: &str, label: &str, log: &SeriesLog| -> io::Result<()> {
+        let file = io::BufWriter::new(fs::File::create(into.join(name))?);
+        let label = format!("{label}, merged");
+        let mut writer = HlogWriter::new(file, &label, bundle.summary.started_unix_s)?;
+        for interval in &log.intervals {
+            let histogram = sum_of(std::slice::from_ref(interval));
+            writer.interval(interval.start_s, interval.length_s, &histogram)?;
+        }
+        writer.finish().map(drop)
+    };
     for tag in &bundle.tags {
         for series in Series::ALL {
-            let file =
-                io::BufWriter::new(fs::File::create(into.join(log_name(&tag.name, series)))?);
-            let label = format!("{} {}, merged", tag.name, series.name());
-            let mut log = HlogWriter::new(file, &label, bundle.summary.started_unix_s)?;
-            for interval in &tag.series[series as usize].intervals {
-                log.interval(
-                    interval.start_s,
-                    interval.length_s,
-                    &sum_of(std::slice::from_ref(interval)),
-                )?;
-            }
-            log.finish()?;
+            let label = format!("{} {}", tag.name, series.name());
+            let log = &tag.series[series as usize];
+            write_log(&log_name(&tag.name, series), &label, log)?;
+        }
+    }
+    for ((name, label), log) in TLS_LOGS.into_iter().zip(&bundle.tls) {
+        if !log.intervals.is_empty() {
+            write_log(name, label, log)?;
         }
     }
     fs::write(into.join("samples.csv"), series::to_csv(&bundle.points))?;

@@ -47,6 +47,9 @@ pub struct Summary {
     pub server: Option<Server>,
     /// This program.
     pub generator: Generator,
+    /// TLS, where the target is `wss://`; `null` elsewhere.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// How those that were cut came back; `null` without a storm.
     #[serde(default)]
     pub storm: Option<Storm>,
@@ -206,6 +209,29 @@ pub struct Generator {
     pub cpu_system_s: f64,
     /// Seconds in which the generator itself was the limit; they are left out of the verdict.
     pub limited_s: u64,
+}
+
+/// TLS: whom the run believed, and what the handshakes cost beside everything else.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tls {
+    /// The file of authorities that were believed, or that nobody was checked.
+    pub trust: String,
+    /// Certificates were not checked: such a run proves nothing about who answered.
+    pub is_insecure: bool,
+    /// The name that was asked for, where it is not the target's host.
+    pub server_name: Option<String>,
+    /// Whether tickets were kept and used.
+    pub resumption: bool,
+    /// Full handshakes.
+    pub full: u64,
+    /// Resumed ones.
+    pub resumed: u64,
+    /// Of both, those that ended in TLS 1.2: their connections cost 3.6 KB here instead of 128 bytes.
+    pub tls12: u64,
+    /// From the TCP connection to the end of a full handshake; milliseconds.
+    pub full_ms: Quantiles,
+    /// The same of resumed ones.
+    pub resumed_ms: Quantiles,
 }
 
 /// A broadcast: of every publication, when its first, its median and its last receiver had it.

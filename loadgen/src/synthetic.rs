@@ -82,6 +82,7 @@ pub fn run(invention: &Invention, bundle: Option<BundleWriter>) -> io::Result<Su
         intended_per_s: invention.rate_per_s as f64,
         thresholds: invention.thresholds.clone(),
         synthetic: true,
+        tls: None,
     };
     let mut collector = Collector::new(setup, bundle);
     let mut world = World::new(invention);
@@ -286,6 +287,7 @@ impl<'a> World<'a> {
     fn totals(&self) -> Totals {
         let traffic = self.traffic;
         Totals {
+            tls12: 0,
             storm: None,
             fanout: None,
             connections: Connections {

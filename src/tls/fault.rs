@@ -13,7 +13,7 @@ use std::fmt;
 /// | `Malformed` | 6.2 | decode_error (50) |
 /// | `KeyWornOut` | 5.5 | internal_error (80) |
 /// | `PeerAlert` | 6.2 | none: theirs ended it |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// A record that was not made with the key, the sequence number and the header it came with.
     BadMac,

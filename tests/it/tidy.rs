@@ -63,7 +63,7 @@ const WALLS: &[(&str, &[&str])] = &[
     (
         "loadgen",
         &[
-            "ws", "http1", "sys", "reactor", "metrics", "limits", "tuning",
+            "ws", "tls", "auth", "http1", "sys", "reactor", "metrics", "limits", "tuning",
         ],
     ),
 ];

@@ -13,6 +13,7 @@ pub(super) fn of_run(summary: &Summary) -> String {
     let mut lines = vec![connections(summary)];
     lines.extend(messages(summary));
     lines.extend(latencies(summary));
+    lines.extend(tls(summary));
     lines.extend(phases(summary));
     lines.extend(fanout(summary));
     lines.extend(storm(summary));
@@ -78,6 +79,23 @@ fn latencies(summary: &Summary) -> Vec<String> {
     measured
         .map(|(name, quantiles)| format!("{name:<10}{}", quantiles_line(quantiles)))
         .collect()
+}
+
+fn tls(summary: &Summary) -> Vec<String> {
+    let Some(tls) = &summary.tls else {
+        return Vec::new();
+    };
+    let resumption = if tls.resumption { "on" } else { "off" };
+    let mut lines = vec![format!(
+        "TLS: {} full handshakes, {} resumed (resumption {resumption}); believed: {}",
+        tls.full, tls.resumed, tls.trust
+    )];
+    for (name, quantiles) in [("full", &tls.full_ms), ("resumed", &tls.resumed_ms)] {
+        if quantiles.count > 0 {
+            lines.push(format!("  {name:<8}{}", quantiles_line(quantiles)));
+        }
+    }
+    lines
 }
 
 fn phases(summary: &Summary) -> Vec<String> {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use throng::sys::{clock, random, rlimit, signals};
 
+use super::trust::Belief;
 use super::{RunOptions, SearchOptions, Vary, plan_of};
 use crate::collect::{Collector, Setup};
 use crate::engine::brief::{Brief, Place, publications_of};
@@ -96,9 +97,6 @@ pub(super) fn search(options: &SearchOptions) -> anyhow::Result<Found> {
 
 fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
     let mut scenario = options.scenario.clone();
-    if scenario.targets.iter().any(|target| target.tls) {
-        bail!("wss:// is not part of this build yet: use ws://");
-    }
     if scenario.cohorts.len() > COHORTS_MAX {
         bail!("a scenario has at most {COHORTS_MAX} cohorts");
     }
@@ -122,12 +120,19 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
     };
     let mut plan = plan_of(options, seed)?;
     let space = plan.take_space().context("the plan has no addresses")?;
-    let places = places_of(&scenario, space.listeners())?;
+    let has_tls = scenario.targets.iter().any(|target| target.tls);
+    let belief = has_tls.then(|| Belief::of(options)).transpose()?;
+    let places = places_of(&scenario, space.listeners(), belief.as_ref())?;
+    let tls = belief.as_ref().map(Belief::in_report);
     let gauge = match &options.gauge {
         Some(text) => Some(gauge_of(text)?),
         None => None,
     };
     let report = report_of(options, &scenario)?;
+    let report = match (report, has_tls) {
+        (Some(report), true) => Some(report.with_tls()?),
+        (report, _) => report,
+    };
     let mut view = View::new(options.quiet);
     if let Some(wall) = plan.first_wall() {
         view.note(&format!(
@@ -135,8 +140,15 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
             wall.at_connections, wall.name, wall.cure
         ));
     }
+    if tls.as_ref().is_some_and(|tls| tls.is_insecure) {
+        view.warn(INSECURE);
+    }
     let threads = threads_of(options, &plan);
-    let collector = Collector::new(setup_of(options, &scenario, seed, &plan, threads), report);
+    let setup = Setup {
+        tls,
+        ..setup_of(options, &scenario, seed, &plan, threads)
+    };
+    let collector = Collector::new(setup, report);
     let brief = Arc::new(Brief {
         publications: publications_of(&scenario),
         places,
@@ -217,6 +229,7 @@ fn setup_of(
         intended_per_s: scenario.intended_per_s(),
         thresholds: scenario.thresholds.clone(),
         synthetic: false,
+        tls: None,
     }
 }
 
@@ -224,9 +237,12 @@ fn setup_of(
 fn places_of(
     scenario: &Scenario,
     listeners: &[std::net::SocketAddr],
+    belief: Option<&Belief>,
 ) -> anyhow::Result<Vec<Place>> {
     let mut known = BTreeMap::new();
     for target in &scenario.targets {
+        let secured = belief.filter(|_| target.tls);
+        let tls = secured.map(|belief| belief.client(target)).transpose()?;
         for address in target
             .resolve()
             .map_err(|error| anyhow::anyhow!("{target}: {error}"))?
@@ -235,6 +251,7 @@ fn places_of(
                 address,
                 authority: target.authority(address.port()),
                 path: target.path.clone(),
+                tls: tls.clone(),
             };
             known.entry(address).or_insert(place);
         }
@@ -373,6 +390,7 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4)
 }
 
+const INSECURE: &str = "--insecure: NO CERTIFICATE IS CHECKED. Whoever answers is believed; measure with it, prove nothing with it.";
 /// Cohorts are numbered in a byte.
 const COHORTS_MAX: usize = 250;
 /// Whatever is asked for, a server may say this much.

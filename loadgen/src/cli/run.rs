@@ -45,6 +45,10 @@ pub struct RunOptions {
     pub ca: Option<PathBuf>,
     /// Trust anybody.
     pub insecure: bool,
+    /// The name that certificates have to be for, instead of the target's host.
+    pub server_name: Option<String>,
+    /// Resume TLS sessions.
+    pub tls_resume: bool,
     /// The target process, to be sampled.
     pub server_pid: Option<u32>,
     /// The server's own count of connections.
@@ -113,6 +117,8 @@ impl RunOptions {
             alive_window: time("--alive-window")?.unwrap_or(heartbeat + Duration::from_secs(5)),
             ca: arguments.one("--ca").map(PathBuf::from),
             insecure: arguments.has("--insecure"),
+            server_name: arguments.one("--server-name").map(str::to_owned),
+            tls_resume: arguments.has("--tls-resume"),
             server_pid: pid_of(arguments)?,
             gauge: arguments.one("--gauge").map(str::to_owned),
             report: arguments.one("--report").map(PathBuf::from),

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use throng::tls::ClientTls;
+
 use super::fanout::Publications;
 use super::gate::Gate;
 use crate::scenario::{Kind, Scenario};
@@ -39,7 +41,7 @@ pub struct Brief {
 }
 
 /// One listener of the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// Where to connect.
     pub address: SocketAddr,
@@ -47,6 +49,8 @@ pub struct Place {
     pub authority: String,
     /// Path and query.
     pub path: String,
+    /// Whom to believe there, for `wss://`.
+    pub tls: Option<ClientTls>,
 }
 
 /// One entry per cohort.

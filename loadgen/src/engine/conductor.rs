@@ -327,7 +327,7 @@ impl Conductor {
         let mut books = vec![Books::default(); cohorts];
         let mut open = vec![0; cohorts];
         let mut failed = FailureCounts::default();
-        let (mut retries, mut taken, mut not_vanished) = (0, 0, 0);
+        let (mut retries, mut taken, mut not_vanished, mut tls12) = (0, 0, 0, 0);
         for dispatch in self.latest.iter().flatten() {
             for (all, one) in books.iter_mut().zip(&dispatch.books) {
                 all.add(one);
@@ -339,6 +339,7 @@ impl Conductor {
             retries += dispatch.counts.retries;
             taken += dispatch.tuples.taken;
             not_vanished += dispatch.counts.not_vanished;
+            tls12 += dispatch.counts.tls12;
         }
         let listeners = self.brief.places.len() as u64;
         let connections = Connections {
@@ -365,6 +366,7 @@ impl Conductor {
             connections,
             messages: books.iter().map(Books::messages).collect(),
             cohort_connections: open,
+            tls12,
             storm: self.storm(),
             fanout: std::mem::take(&mut self.skew).finish(),
             warnings,

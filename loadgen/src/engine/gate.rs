@@ -41,6 +41,12 @@ impl Gate {
         self.under_way() >= self.most
     }
 
+    /// How many may be under way.
+    #[must_use]
+    pub const fn most(&self) -> u64 {
+        self.most
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn under_way(&self) -> u64 {

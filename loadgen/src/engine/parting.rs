@@ -14,6 +14,7 @@ use super::fleet::{Fleet, Stage};
 use super::net::Net;
 use crate::backoff::Backoff;
 use crate::failures::Failure;
+use crate::failures::tls::TlsFailure;
 use crate::scenario::{CutBy, Kind};
 
 /// How a connection ended.
@@ -121,15 +122,18 @@ impl<N: Net> Fleet<N> {
         connection.end_tick = end_tick;
         let echo = code.map_or_else(Vec::new, |code| code.to_be_bytes().to_vec());
         self.send_control(index, Opcode::Close, &echo);
+        self.close_session(index);
         self.set_timer(index, end_tick);
     }
 
     /// The peer's end of the stream.
     pub(super) fn ended_by_peer(&mut self, index: u32) {
+        let is_truncated = self.is_truncated(index);
         let connection = self.connection(index);
         let end = match connection.phase {
             Phase::Leaving if connection.flags.has(Flags::TOLD) => End::Told,
             Phase::Leaving => End::Over,
+            _ if is_truncated => End::Failed(Failure::Tls(TlsFailure::Truncated)),
             _ => End::Failed(Failure::ClosedWithoutFrame),
         };
         self.doom(index, end);
@@ -155,6 +159,7 @@ impl<N: Net> Fleet<N> {
 
     fn dispose(&mut self, index: u32, end: End) {
         let now_ms = self.net.now_ns() / 1_000_000;
+        self.forget_session(index);
         let connection = self.connection(index);
         let tuple = connection.tuple;
         let stream = connection.stream.take();

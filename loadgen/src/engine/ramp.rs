@@ -9,7 +9,6 @@ use std::io;
 
 use throng::reactor::ConnId;
 use throng::sys::DialOptions;
-use throng::ws::handshake::append_request;
 
 use super::brief::{Brief, ticks};
 use super::connection::{Connection, Flags, Opening, Pending, Phase};
@@ -17,6 +16,7 @@ use super::fleet::{Fleet, Stage};
 use super::net::Net;
 use super::parting::End;
 use crate::failures::Failure;
+use crate::failures::tls::TlsFailure;
 use crate::scenario::{Beast, Kind};
 use crate::schedule::TokenBucket;
 use crate::tuples::{TupleId, TupleSlice};
@@ -251,16 +251,14 @@ impl<N: Net> Fleet<N> {
     fn dial(&mut self, index: u32) {
         self.last_generation = self.last_generation.wrapping_add(1).max(1);
         let id = ConnId::new(self.last_generation, index);
-        let (cohort, number) = {
-            let connection = self.connection(index);
-            connection.generation = id.generation();
-            (usize::from(connection.cohort), connection.number)
-        };
+        let connection = self.connection(index);
+        connection.generation = id.generation();
+        let cohort = usize::from(connection.cohort);
         if self.connection(index).flags.has(Flags::RETURNING) {
             self.recovery.attempts += 1;
         }
         let options = dial_options(&self.troops[cohort].cohort.kind);
-        let (tuple, place, stream) = match self.claim(id, options) {
+        let (tuple, stream) = match self.claim(id, options) {
             Ok(claimed) => claimed,
             Err(failure) => {
                 self.brief.gate.leave(1);
@@ -268,15 +266,6 @@ impl<N: Net> Fleet<N> {
             }
         };
         let nonce = self.keys.nonce();
-        let mut request = Vec::new();
-        let written =
-            self.troops[cohort].with_request(&self.brief.places[place], number, nonce, |asked| {
-                append_request(&mut request, asked)
-            });
-        debug_assert!(
-            written.is_ok(),
-            "flags and files were checked to be sendable"
-        );
         let now_ns = self.net.now_ns();
         let end_tick = self.brief.tick(now_ns) + ticks(self.brief.connect_timeout_ns);
         let connection = self.connection(index);
@@ -290,21 +279,22 @@ impl<N: Net> Fleet<N> {
                 nonce,
                 ..Opening::default()
             }),
-            unsent: request,
             ..Pending::default()
         }));
         self.counts.handshaking += 1;
         self.set_timer(index, end_tick);
+        let Some(words) = self.first_words(index) else {
+            return self.doom(index, End::Failed(Failure::Tls(TlsFailure::NoRoom)));
+        };
+        if let Some(pending) = &mut self.connection(index).pending {
+            pending.unsent = words;
+        }
         // On loopback the connection stands already, and this saves waiting for an event to say so.
         self.on_writable(index);
     }
 
     /// Finds a free tuple and dials it.
-    fn claim(
-        &mut self,
-        id: ConnId,
-        options: DialOptions,
-    ) -> Result<(TupleId, usize, N::Stream), Failure> {
+    fn claim(&mut self, id: ConnId, options: DialOptions) -> Result<(TupleId, N::Stream), Failure> {
         for _ in 0..TAKEN_TRIES_MAX {
             let began_ns = self.net.now_ns();
             let taken = self.tuples.take(began_ns / 1_000_000);
@@ -315,7 +305,7 @@ impl<N: Net> Fleet<N> {
             self.counts.dial_ns += self.net.now_ns() - began_ns;
             self.counts.dials += 1;
             match dialled {
-                Ok(stream) => return Ok((tuple_id, place, stream)),
+                Ok(stream) => return Ok((tuple_id, stream)),
                 Err(error) if is_taken(&error) => self.tuples.skip_taken(tuple_id),
                 Err(error) => {
                     self.tuples.give_back(tuple_id);

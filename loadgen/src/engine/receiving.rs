@@ -87,12 +87,11 @@ impl<N: Net> Fleet<N> {
     /// Reads once, at most so many bytes. Whether there may be more.
     pub(super) fn read_once(&mut self, index: u32, most: usize) -> bool {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let room = buffer.len().min(HEADROOM.saturating_add(most));
+        let from = self.receive_at(index);
+        let room = buffer.len().min(from.saturating_add(most));
         let connection = &mut self.entries.0[index as usize];
         let received = match &mut connection.stream {
-            Some(stream) if connection.phase != Phase::Dead => {
-                stream.recv(&mut buffer[HEADROOM..room])
-            }
+            Some(stream) if connection.phase != Phase::Dead => stream.recv(&mut buffer[from..room]),
             _ => Err(ErrorKind::WouldBlock.into()),
         };
         let more = match received {
@@ -101,10 +100,14 @@ impl<N: Net> Fleet<N> {
                 false
             }
             Ok(length) => {
-                self.consume(index, &mut buffer[..HEADROOM + length]);
+                let end = from + length;
+                match self.connection(index).tls {
+                    Some(id) => self.open_received(index, id, &mut buffer, from..end),
+                    None => self.consume(index, &mut buffer[..end]),
+                }
                 let connection = self.connection(index);
                 // Edge-triggered: a short read emptied the socket, unless the end is behind it.
-                let emptied = HEADROOM + length < room;
+                let emptied = end < room;
                 let has_end =
                     connection.flags.has(Flags::HUNG_UP) || connection.flags.has(Flags::BROKEN);
                 connection.phase != Phase::Dead && (!emptied || has_end)
@@ -126,7 +129,7 @@ impl<N: Net> Fleet<N> {
     }
 
     /// The connection broke: a failure, unless it was over anyway.
-    fn doom_broken(&mut self, index: u32, why: Failure) {
+    pub(super) fn doom_broken(&mut self, index: u32, why: Failure) {
         let connection = self.connection(index);
         let end = match connection.phase {
             Phase::Leaving if connection.flags.has(Flags::TOLD) => End::Told,
@@ -137,7 +140,7 @@ impl<N: Net> Fleet<N> {
     }
 
     /// Understands what was read; `input` begins with headroom.
-    fn consume(&mut self, index: u32, input: &mut [u8]) {
+    pub(super) fn consume(&mut self, index: u32, input: &mut [u8]) {
         match self.connection(index).phase {
             Phase::Upgrading | Phase::Dialing => self.consume_response(index, input),
             Phase::Open | Phase::Leaving => self.consume_frames(index, input, HEADROOM),

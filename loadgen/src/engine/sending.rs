@@ -89,19 +89,20 @@ impl<N: Net> Fleet<N> {
 
     /// Sends a control frame, behind whatever waits.
     pub(super) fn send_control(&mut self, index: u32, opcode: Opcode, payload: &[u8]) {
-        let mask = self.keys.mask();
-        let connection = &mut self.entries.0[index as usize];
+        let connection = &self.entries.0[index as usize];
         if connection.flags.has(Flags::MUTE) || connection.stream.is_none() {
             return;
         }
-        let pending = connection.pending.get_or_insert_default();
-        if pending.control_bytes > CONTROL_BYTES_MAX {
+        let waiting = connection.pending.as_ref();
+        if waiting.is_some_and(|pending| pending.control_bytes > CONTROL_BYTES_MAX) {
             // A peer that floods us with pings and reads nothing is not owed every pong.
             return;
         }
-        let before = pending.unsent.len();
-        append_frame(&mut pending.unsent, opcode, false, Some(mask), payload);
-        pending.control_bytes += pending.unsent.len() - before;
+        let mut frame = Vec::new();
+        append_frame(&mut frame, opcode, false, Some(self.keys.mask()), payload);
+        let length = self.enqueue(index, &frame);
+        let pending = self.connection(index).pending.get_or_insert_default();
+        pending.control_bytes += length;
         self.flush(index);
     }
 
@@ -109,7 +110,7 @@ impl<N: Net> Fleet<N> {
     pub(super) fn send_raw(&mut self, index: u32, bytes: &[u8]) {
         let pending = self.connection(index).pending.get_or_insert_default();
         if pending.rest().is_empty() {
-            pending.unsent.extend_from_slice(bytes);
+            self.enqueue(index, bytes);
             self.flush(index);
         }
     }
@@ -253,8 +254,26 @@ impl<N: Net> Fleet<N> {
         }
     }
 
-    /// Writes frames; what the socket does not take waits.
-    fn write_batch(&mut self, index: u32, batch: &[u8]) {
+    /// Writes frames, sealed where that is agreed; what the socket does not take waits.
+    pub(super) fn write_batch(&mut self, index: u32, batch: &[u8]) {
+        let (Some(tls), Some(id)) = (&mut self.tls, self.entries.0[index as usize].tls) else {
+            return self.write_bytes(index, batch);
+        };
+        let mut records = std::mem::take(&mut tls.records);
+        records.clear();
+        tls.seal(id, batch, &mut records);
+        self.write_bytes(index, &records);
+        if let Some(tls) = self
+            .tls
+            .as_mut()
+            .filter(|_| records.capacity() <= 4 * BATCH_BYTES)
+        {
+            tls.records = records;
+        }
+    }
+
+    /// Writes bytes as they are.
+    fn write_bytes(&mut self, index: u32, batch: &[u8]) {
         let connection = &mut self.entries.0[index as usize];
         let Some(stream) = &mut connection.stream else {
             return;
@@ -281,7 +300,7 @@ impl<N: Net> Fleet<N> {
         }
     }
 
-    fn dribbles(&self, index: u32) -> bool {
+    pub(super) fn dribbles(&self, index: u32) -> bool {
         let cohort = usize::from(self.entries.0[index as usize].cohort);
         let dribbler = Kind::Zoo {
             beast: Beast::DribbleUpgrade,

@@ -1,9 +1,10 @@
 //! The fleet in a scripted world: `world` is the server, the kernel and the clock; `opening`, `talking`,
-//! `ending` are tables of what it does, and `chaos` is everything at once, in every order.
+//! `ending` and `secured` are tables of what it does, and `chaos` is everything at once, in every order.
 
 mod chaos;
 mod ending;
 mod opening;
+mod secured;
 mod talking;
 mod wire;
 mod world;

@@ -282,10 +282,16 @@ impl<N: Net> Fleet<N> {
 
     /// The TCP connection stands: patience for the upgrade begins.
     pub(super) fn on_connected(&mut self, index: u32) {
-        let tick = self.brief.tick(self.net.now_ns());
+        let now_ns = self.net.now_ns();
+        let tick = self.brief.tick(now_ns);
         let mut patience_ns = self.brief.connect_timeout_ns;
         self.counts.connected += 1;
-        self.connection(index).phase = Phase::Upgrading;
+        let connection = self.connection(index);
+        connection.phase = Phase::Upgrading;
+        let opening = connection.pending.as_mut();
+        if let Some(opening) = opening.and_then(|pending| pending.opening.as_mut()) {
+            opening.stood_ns = now_ns;
+        }
         let is_dribbling = self.is_dribbling(index);
         if is_dribbling {
             // It is the server's patience that is tried.

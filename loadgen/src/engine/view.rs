@@ -49,6 +49,11 @@ impl View {
         }
     }
 
+    /// Says something that nobody may miss, however quiet the run is.
+    pub fn warn(&mut self, text: &str) {
+        write_out(&format!("{text}\n"));
+    }
+
     /// Shows a moment.
     pub fn show(&mut self, point: &Point, length_s: f64, is_running: bool) {
         self.since_line_s += length_s;

@@ -16,6 +16,9 @@ use crate::summary::Summary;
 pub struct BundleWriter {
     dir: PathBuf,
     logs: Vec<[HlogWriter<BufWriter<File>>; 3]>,
+    /// TLS handshakes, full and resumed, where the target speaks TLS.
+    tls: Vec<HlogWriter<BufWriter<File>>>,
+    started_unix_s: f64,
     points: Vec<Point>,
 }
 
@@ -30,6 +33,8 @@ pub struct Bundle {
     pub points: Vec<Point>,
     /// Latencies by tag.
     pub tags: Vec<TagLog>,
+    /// TLS handshakes, full and resumed; empty without TLS.
+    pub tls: [SeriesLog; 2],
 }
 
 /// The three logs of one tag.
@@ -82,8 +87,20 @@ impl BundleWriter {
         Ok(Self {
             dir: dir.to_owned(),
             logs,
+            tls: Vec::new(),
+            started_unix_s,
             points: Vec::new(),
         })
+    }
+
+    /// Logs TLS handshakes, too.
+    pub fn with_tls(mut self) -> io::Result<Self> {
+        for (name, label) in TLS_LOGS {
+            let file = BufWriter::new(File::create(self.dir.join(name))?);
+            let log = HlogWriter::new(file, label, self.started_unix_s)?;
+            self.tls.push(log);
+        }
+        Ok(self)
     }
 
     /// Adds an interval to every log; its tags stand in the order given at the start.
@@ -92,6 +109,9 @@ impl BundleWriter {
             for (log, series) in logs.iter_mut().zip(Series::ALL) {
                 log.interval(start_s, length_s, interval.histogram(tag, series))?;
             }
+        }
+        for (log, is_resumed) in self.tls.iter_mut().zip([false, true]) {
+            log.interval(start_s, length_s, interval.secured(is_resumed))?;
         }
         Ok(())
     }
@@ -109,7 +129,7 @@ impl BundleWriter {
 
     /// Writes the rest and draws the pictures.
     pub fn finish(self, summary: &Summary) -> io::Result<()> {
-        for log in self.logs.into_iter().flatten() {
+        for log in self.logs.into_iter().flatten().chain(self.tls) {
             log.finish()?.flush()?;
         }
         fs::write(self.dir.join("samples.csv"), series::to_csv(&self.points))?;
@@ -148,6 +168,7 @@ impl Bundle {
             environment: environment.unwrap_or_default(),
             points: points.ok_or_else(|| invalid("samples.csv cannot be read".into()))?,
             tags: read_tags(dir)?,
+            tls: [read_log(dir, TLS_LOGS[0].0)?, read_log(dir, TLS_LOGS[1].0)?],
         })
     }
 
@@ -253,24 +274,34 @@ fn read_tags(dir: &Path) -> io::Result<Vec<TagLog>> {
         .collect();
     names.sort();
     let tag = |name: String| {
-        let mut series = [
-            SeriesLog::default(),
-            SeriesLog::default(),
-            SeriesLog::default(),
+        let [response, service, lateness] = Series::ALL.map(|kind| log_name(&name, kind));
+        let series = [
+            read_log(dir, &response)?,
+            read_log(dir, &service)?,
+            read_log(dir, &lateness)?,
         ];
-        for kind in Series::ALL {
-            if let Ok(bytes) = fs::read(dir.join(log_name(&name, kind))) {
-                let intervals = &mut series[kind as usize].intervals;
-                hlog::read(&bytes, |read| {
-                    intervals.push(SparseInterval::new(
-                        read.start_s,
-                        read.length_s,
-                        &read.histogram,
-                    ))
-                })?;
-            }
-        }
         Ok(TagLog { name, series })
     };
     names.into_iter().map(tag).collect()
 }
+
+/// A log, empty where there is none.
+fn read_log(dir: &Path, name: &str) -> io::Result<SeriesLog> {
+    let mut intervals = Vec::new();
+    if let Ok(bytes) = fs::read(dir.join(name)) {
+        hlog::read(&bytes, |read| {
+            intervals.push(SparseInterval::new(
+                read.start_s,
+                read.length_s,
+                &read.histogram,
+            ))
+        })?;
+    }
+    Ok(SeriesLog { intervals })
+}
+
+/// The logs of TLS handshakes, and what they are called inside.
+pub(crate) const TLS_LOGS: [(&str, &str); 2] = [
+    ("tls_handshake.full.hlog", "TLS handshakes, full"),
+    ("tls_handshake.resumed.hlog", "TLS handshakes, resumed"),
+];

@@ -7,3 +7,4 @@ mod known;
 mod misbehaving;
 mod peers;
 mod report;
+mod secured;

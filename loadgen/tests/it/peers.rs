@@ -49,16 +49,16 @@ asyncio.run(main())
 const LINE_EVERY: u64 = 300;
 
 /// A server of another language; dropped, it is killed.
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
     lines: mpsc::Receiver<String>,
     _script: Scratch,
 }
 
 impl Peer {
     /// Starts a script that prints its port.
-    fn start(
+    pub(crate) fn start(
         program: &std::path::Path,
         name: &str,
         script: &str,
@@ -91,6 +91,19 @@ impl Peer {
         }
     }
 
+    /// Waits until the peer has printed so many lines; what it said of earlier runs does not count.
+    pub(crate) fn work_off(&self, lines: usize) {
+        for _ in 0..lines {
+            let line = self.lines.recv_timeout(PATIENCE);
+            line.unwrap_or_else(|error| panic!("the peer was not asked enough: {error}"));
+        }
+    }
+
+    /// Forgets what the peer has printed.
+    pub(crate) fn forget_lines(&self) {
+        let _of_the_last_run = self.lines.try_iter().count();
+    }
+
     /// Echoes over a few hundred connections: everything comes back, everybody is alive.
     fn echoes(&self, words: &str) {
         let url = format!("ws://127.0.0.1:{}/", self.port);
@@ -98,13 +111,10 @@ impl Peer {
             "--connections 300 --rate 900/s --size 16-2k --duration 10m --connect-timeout 60s \
              --answer-timeout 60s {words}"
         );
-        let _of_the_last_run = self.lines.try_iter().count();
+        self.forget_lines();
         let generator = Generator::run(&url, &words);
         // The first may count messages of the last run, and one of its lines may come late.
-        for _ in 0..4 {
-            let line = self.lines.recv_timeout(PATIENCE);
-            line.unwrap_or_else(|error| panic!("the peer was not asked enough: {error}"));
-        }
+        self.work_off(4);
         generator.signal("INT");
         let ended = generator.end();
         ended.assert_code(0);

@@ -8,7 +8,7 @@ use crate::tls::fault::alert_name;
 
 /// Why a handshake (or a connection rustls keeps) came to nothing. The alert, if one is due, is
 /// written already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// A request in the clear, on the port for TLS.
     PlainHttp,

@@ -12,6 +12,7 @@ use throng::ws::frame::{Opcode, Role, append_frame, parse_header};
 use throng::ws::handshake::accept_key;
 use throng::ws::mask::unmask;
 
+use super::secured::TlsServer;
 use super::wire::{Kernel, ScriptNet, Wire};
 use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::connection::{Connection, Phase};
@@ -37,6 +38,8 @@ pub(super) struct World {
     /// Events of the past, to be told once more.
     pub(super) stale: Vec<(ConnId, Ready)>,
     answers: bool,
+    /// Where the server speaks TLS.
+    pub(super) tls: Option<TlsServer>,
 }
 
 /// What a client said.
@@ -78,6 +81,7 @@ pub(super) fn brief(cohorts: Vec<Cohort>) -> Brief {
         address: ([10, 0, 0, 1], 9000 + n).into(),
         authority: "server".into(),
         path: "/echo".into(),
+        tls: None,
     };
     let scenario = Scenario {
         name: "test".into(),
@@ -135,6 +139,7 @@ impl World {
             brief,
             stale: Vec::new(),
             answers: true,
+            tls: None,
         }
     }
 
@@ -178,7 +183,12 @@ impl World {
         loop {
             self.turn();
             if self.answers {
-                self.live().iter().for_each(serve);
+                for wire in self.live() {
+                    match &mut self.tls {
+                        Some(server) => server.serve(&wire),
+                        None => serve(&wire),
+                    }
+                }
             }
             let now_ns = self.now_ns();
             if now_ns >= until {
@@ -241,6 +251,15 @@ impl World {
         self.check_entries();
         self.check_books();
         self.check_tuples();
+        self.check_sessions();
+    }
+
+    /// Every session is somebody's.
+    fn check_sessions(&self) {
+        let entries = self.fleet.entries.0.iter();
+        let owners = entries.filter(|(_, c)| c.tls.is_some()).count();
+        let sessions = self.fleet.tls.as_ref().map_or(0, |tls| tls.sessions.len());
+        assert_eq!(owners, sessions, "sessions leak");
     }
 
     /// Nobody is forgotten: everyone has a timer, or is about to be dialled.
@@ -312,11 +331,17 @@ fn count_of(counts: &FailureCounts, why: Failure) -> u64 {
 /// What the client said since the last time.
 pub(super) fn hear(wire: &Wire) -> Vec<Said> {
     let mut bytes = wire.take_sent();
+    let said = understand(wire, &mut bytes);
+    wire.untake(&bytes);
+    said
+}
+
+/// What these bytes of a client say; those that are no whole frame yet stay.
+pub(super) fn understand(wire: &Wire, bytes: &mut Vec<u8>) -> Vec<Said> {
     let mut said = Vec::new();
     let mut at = 0;
     if !wire.0.borrow().upgraded {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-            wire.untake(&bytes);
             return said;
         };
         at = end + 4;
@@ -333,7 +358,7 @@ pub(super) fn hear(wire: &Wire) -> Vec<Said> {
         said.push(Said::Frame(header.opcode, bytes[begin..end].to_vec()));
         at = end;
     }
-    wire.untake(&bytes[at..]);
+    bytes.drain(..at);
     said
 }
 

@@ -37,6 +37,7 @@ fn host(ends_s: &[f64]) -> Bundle {
             series: [log, SeriesLog::default(), SeriesLog::default()],
         }],
         points,
+        tls: Default::default(),
     }
 }
 

@@ -12,7 +12,30 @@ use crate::units::{millis, significant, thousands};
 
 /// What was measured and what was asked of it, in rows.
 pub(super) fn results(summary: &Summary) -> String {
-    latency(summary) + &thresholds(summary)
+    latency(summary) + &tls(summary) + &thresholds(summary)
+}
+
+/// Whom the run believed. A run that checked nobody says so in the colour of a failure.
+fn tls(summary: &Summary) -> String {
+    let Some(tls) = &summary.tls else {
+        return String::new();
+    };
+    let mut rows = String::from(
+        "<tr><th>certificates</th><th class=\"num\">resumption</th><th class=\"num\">full handshakes</th><th class=\"num\">resumed</th><th class=\"num\">of them TLS 1.2</th></tr>",
+    );
+    let trust = if tls.is_insecure { "failed" } else { "path" };
+    let resumption = if tls.resumption { "on" } else { "off" };
+    row(
+        &mut rows,
+        &[
+            (&tls.trust, trust),
+            (resumption, "num"),
+            (&thousands(tls.full), "num"),
+            (&thousands(tls.resumed), "num"),
+            (&thousands(tls.tls12), "num"),
+        ],
+    );
+    section("", "TLS", &rows)
 }
 
 /// What went wrong, and where it happened.
@@ -110,6 +133,10 @@ fn latency(summary: &Summary) -> String {
         );
     }
     one_row(&mut rows, "handshake", &summary.connections.handshake_ms);
+    if let Some(tls) = &summary.tls {
+        one_row(&mut rows, "of it TLS, full", &tls.full_ms);
+        one_row(&mut rows, "of it TLS, resumed", &tls.resumed_ms);
+    }
     if let Some(fanout) = &summary.fanout {
         one_row(&mut rows, "first receiver", &fanout.first);
         one_row(&mut rows, "median receiver", &fanout.median);
