@@ -1,8 +1,7 @@
 //! What a connect costs, from the first port of a pool to the last.
 //!
-//! Measured around the system calls (socket, bind, connect) on the thread that makes them, mean by mean of a
-//! report. What the machine does to that thread meanwhile is in it, so single values scatter; what a
-//! search for ports would do is a slope.
+//! Processor time of the thread around its system calls (socket, bind, connect, and on loopback the server's
+//! kernel, too), one mean a report. Who else ran meanwhile is not in it: a search for ports would be.
 
 use crate::ledger::ramp_of;
 use crate::series::Point;
@@ -20,7 +19,7 @@ pub struct Part {
     pub from: u64,
     /// And after.
     pub to: u64,
-    /// Mean time of a connect between, in microseconds.
+    /// Mean processor time of a connect between, in microseconds.
     pub us: f64,
 }
 

@@ -164,7 +164,7 @@ pub struct Quantiles {
 pub struct Rates {
     /// Connects during the ramp.
     pub connects_per_s: f64,
-    /// Mean time of a connect in the first quarter of the ramp's connections, in microseconds; 0 where the
+    /// Mean processor time of a connect in the first quarter of the ramp's connections, in microseconds; 0 where the
     /// ramp was too short to say.
     #[serde(default)]
     pub connect_us_first: f64,

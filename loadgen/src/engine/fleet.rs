@@ -102,7 +102,7 @@ pub struct Counts {
     pub retries: u64,
     /// Connections that will not come back.
     pub gone: u64,
-    /// Time spent in dialling, and how often.
+    /// Processor time spent in dialling, and how often.
     pub dial_ns: u64,
     /// See `dial_ns`.
     pub dials: u64,

@@ -296,13 +296,13 @@ impl<N: Net> Fleet<N> {
     /// Finds a free tuple and dials it.
     fn claim(&mut self, id: ConnId, options: DialOptions) -> Result<(TupleId, N::Stream), Failure> {
         for _ in 0..TAKEN_TRIES_MAX {
-            let began_ns = self.net.now_ns();
-            let taken = self.tuples.take(began_ns / 1_000_000);
+            let before_ns = self.net.spent_ns();
+            let taken = self.tuples.take(self.net.now_ns() / 1_000_000);
             let (tuple_id, tuple) = taken.map_err(|_| Failure::LocalPorts)?;
             let place = tuple.listener as usize;
             let to = self.brief.places[place].address;
             let dialled = self.net.dial(id, tuple.source, to, options);
-            self.counts.dial_ns += self.net.now_ns() - began_ns;
+            self.counts.dial_ns += self.net.spent_ns() - before_ns;
             self.counts.dials += 1;
             match dialled {
                 Ok(stream) => return Ok((tuple_id, stream)),
