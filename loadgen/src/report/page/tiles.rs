@@ -33,7 +33,14 @@ pub(super) fn render(summary: &Summary) -> String {
             millis(latency.p50),
             millis(latency.p999)
         );
-        tile(&mut html, &value, &unit, "p99 response", &beside);
+        let what = if summary.messages.sent > 0 {
+            "p99 response"
+        } else {
+            "p99 heartbeat"
+        };
+        tile(&mut html, &value, &unit, what, &beside);
+    }
+    if summary.messages.sent > 0 {
         let rate = thousands(summary.rates.received_per_s.round() as u64);
         let wrong = format!(
             "{} lost, {} wrong",
@@ -46,7 +53,10 @@ pub(super) fn render(summary: &Summary) -> String {
         let value = format!("{:.0}", server.rss_bytes_per_connection);
         let kernel: f64 = kernel_bytes(summary);
         let beside = if kernel > 0.0 {
-            format!("and {} B in the kernel", thousands(kernel.round() as u64))
+            format!(
+                "{} B of kernel, all ends here",
+                thousands(kernel.round() as u64)
+            )
         } else {
             String::new()
         };
