@@ -169,7 +169,9 @@ impl Failure {
             Self::BadHttp | Self::HeadTooLong | Self::BadHandshake | Self::BadAcceptKey => {
                 "whoever answered is no WebSocket server, or a cache in between"
             }
-            Self::BadNegotiation => "the server chose what was not offered",
+            Self::BadNegotiation => {
+                "the server chose what was not offered, or grants the offer only in part"
+            }
             Self::Protocol(violation) => violation.reason(),
             Self::LateAnswer => "slower than --answer-timeout; it was counted as lost before",
             Self::WrongEcho | Self::Duplicate | Self::OutOfOrder | Self::Gap => {

@@ -276,10 +276,16 @@ impl<N: Net> Fleet<N> {
         connection.heard_s = self.liveness.heard(connection.heard_s);
         if connection.flags.has(Flags::PINGED) {
             connection.flags.clear(Flags::PINGED);
-            // It was due for the answer; now it is for the next beat. Its timer fires early, once.
-            let beat = connection.due_tick - ticks(self.brief.answer_timeout_ns);
-            let next = self.beat_after(index, beat, self.brief.tick(now_ns));
+            // It was due for the answer; now it is for the next beat. If that comes later, its timer fires
+            // early, once; if it comes sooner, the timer would sleep through it.
+            let answer_tick = connection.due_tick;
+            let tick = self.brief.tick(now_ns);
+            let beat = answer_tick - ticks(self.brief.answer_timeout_ns);
+            let next = self.beat_after(index, beat, tick);
             self.connection(index).due_tick = next;
+            if next < answer_tick {
+                self.arm(index, tick);
+            }
         }
     }
 

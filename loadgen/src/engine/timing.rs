@@ -118,7 +118,7 @@ impl<N: Net> Fleet<N> {
     }
 
     /// Sets the timer of an open connection to the first of all that is due.
-    fn arm(&mut self, index: u32, tick: u32) {
+    pub(super) fn arm(&mut self, index: u32, tick: u32) {
         let connection = &self.entries.0[index as usize];
         let next = match self.troops[usize::from(connection.cohort)].cohort.kind {
             Kind::Churn { .. } if self.stage <= Stage::Running => {
