@@ -312,7 +312,30 @@ TOKENS = {
 }
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+PROXIED = {
+    "tcp4": b"PROXY TCP4 203.0.113.7 198.51.100.1 40000 443\r\nGET / HTTP/1.1\r\n",
+    "tcp6": b"PROXY TCP6 2001:db8::7 2001:db8::1 0 65535\r\n",
+    "unknown": b"PROXY UNKNOWN some more\r\n",
+    "longest": b"PROXY TCP6 " + b"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff " * 2 + b"65535 65535\r\n",
+    "endless": b"PROXY TCP4 " + b"1" * 200,
+    "cut": b"PROXY TCP4 203.0.113.7 198.51.100.1 40000 443\r",
+    "two-spaces": b"PROXY TCP4  203.0.113.7 198.51.100.1 40000 443\r\n",
+    "zero-padded": b"PROXY TCP4 203.0.113.7 198.51.100.1 040 443\r\n",
+    "binary-tcp4": SIGNATURE + b"\x21\x11\0\x0c" + bytes([203, 0, 113, 7, 198, 51, 100, 1, 156, 64, 1, 187]) + b"GET",
+    "binary-tcp6": SIGNATURE + b"\x21\x21\0\x24" + bytes(36),
+    "binary-unix": SIGNATURE + b"\x21\x31\0\xd8" + bytes(216),
+    "binary-local": SIGNATURE + b"\x20\0\0\0",
+    "binary-extras": SIGNATURE + b"\x21\x11\0\x11" + bytes(12) + b"\4\0\2\0\0",
+    "binary-too-long": SIGNATURE + b"\x20\0\xff\xff",
+    "binary-short": SIGNATURE + b"\x21\x11\0\x0b" + bytes(11),
+    "binary-version": SIGNATURE + b"\x11\x11\0\x0c" + bytes(12),
+    "hello": b"\x16\x03\x01\x02\0",
+}
+
+
 def main():
+    write("proxy_header", PROXIED)
     write("token", TOKENS)
     write("centrifuge_commands", COMMANDS)
     write("chat_request", CHATS)

@@ -5,10 +5,10 @@
 //! ```text
 //!  main -> cli -> config, tuning  server -> everything (it alone knows everybody)
 //!  service -> hub, dialect, auth, admin, reactor (it alone knows both hub and reactor)
-//!  reactor -> ws, tls, sys, metrics, limits   admin -> http1, metrics, sys, hub's types
+//!  reactor -> ws, tls, sys, proxy, metrics, limits   admin -> http1, metrics, sys, hub's types
 //!  dialect -> hub's types    hub -> ws (encode only)    auth -> config's types
 //!  tls -> sys (pages for keys)    tuning -> sys
-//!  ws -> http1, limits            sys, http1, metrics, limits -> nothing of ours
+//!  ws -> http1, limits            sys, http1, proxy, metrics, limits -> nothing of ours
 //! ```
 //!
 //! To embed the engine, implement [`reactor::App`] and hand it to the reactor: see
@@ -25,6 +25,7 @@ pub mod hub;
 pub mod limits;
 pub mod metrics;
 pub mod page;
+pub mod proxy;
 pub mod reactor;
 pub mod server;
 pub mod sys;

@@ -83,10 +83,36 @@ figures! {
         tls_in_kernel,
         /// TLS handshakes that came to nothing.
         tls_refused,
+        /// Handshakes that failed because plain HTTP came to the TLS port.
+        tls_failed_plain_http,
+        /// Handshakes that failed because what came was no TLS at all.
+        tls_failed_not_tls,
+        /// Handshakes that failed for want of a version in common.
+        tls_failed_version,
+        /// Handshakes that failed for want of a cipher suite, key exchange or signature in common.
+        tls_failed_nothing_in_common,
+        /// Handshakes that failed because the client wanted another protocol inside (ALPN).
+        tls_failed_protocol,
+        /// Handshakes that failed because the client's certificate was missing or no good.
+        tls_failed_certificate,
+        /// Handshakes that failed by the client's alert: it does not like ours, for example.
+        tls_failed_alert,
+        /// Handshakes that failed because the client broke the protocol.
+        tls_failed_misbehaved,
+        /// Handshakes that failed through a fault of ours.
+        tls_failed_internal,
+        /// Handshakes that were begun and took too long.
+        tls_failed_timeout,
+        /// Handshakes that were begun and broken off.
+        tls_failed_hung_up,
         /// TLS connections ended for a forged record, a broken rule or a spent budget.
         tls_broken,
         /// TLS connections cut off without close_notify.
         tls_truncated,
+        /// Connections for which a load balancer said who the client is (PROXY protocol).
+        proxied,
+        /// Connections of a load balancer that were refused because it did not say so, or said it wrong.
+        proxy_refused,
         /// Handlers that panicked.
         panics,
         /// Events for connections that were already gone.
@@ -136,7 +162,7 @@ pub struct Board {
 }
 
 /// One worker's figures; written by that worker only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(128))]
 struct Line {
     heartbeat: AtomicU64,
@@ -145,6 +171,19 @@ struct Line {
     ledger: [AtomicU64; Ledger::NAMES.len()],
     /// For which round of stocktaking the ledger was made.
     round: AtomicU64,
+}
+
+impl Default for Line {
+    /// All 0. (Derived, there could be 32 counters at most.)
+    fn default() -> Self {
+        Self {
+            heartbeat: AtomicU64::default(),
+            sockets: AtomicU64::default(),
+            counters: std::array::from_fn(|_| AtomicU64::default()),
+            ledger: std::array::from_fn(|_| AtomicU64::default()),
+            round: AtomicU64::default(),
+        }
+    }
 }
 
 impl Board {

@@ -185,7 +185,7 @@ impl<'t> Source<'t> {
             let place = self.place(key.span().start);
             let is_elsewhere = |knob: &&Knob| knob.key() == name || knob.is_called(name);
             let problem = match KNOBS.iter().find(is_elsewhere) {
-                Some(knob) => misplaced(knob, place),
+                Some(knob) => misplaced(knob, name, place),
                 None => unknown(name, place, value.get_ref()),
             };
             contents.problems.push(problem);
@@ -230,9 +230,13 @@ impl<'t> Source<'t> {
 }
 
 /// A key that is known, elsewhere.
-fn misplaced(knob: &Knob, place: Place) -> Problem {
+fn misplaced(knob: &Knob, written: &str, place: Place) -> Problem {
     let key = knob.key();
     let (cause, cure) = match knob.group.section() {
+        Some(section) if written != key => (
+            format!("{written} is called {key}, and stands in [{section}]"),
+            format!("write {}", knob.line(&literal(&knob.kind, knob.example))),
+        ),
         Some(section) => (
             format!("{key} stands outside of [{section}]"),
             format!(
@@ -287,6 +291,7 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             | Kind::Choice(_)
             | Kind::Endpoints(_)
             | Kind::Origins(_)
+            | Kind::Sources(_)
             | Kind::EndpointOrOff(_)
             | Kind::PathOrAuto(_),
             DeValue::String(text),
@@ -308,6 +313,7 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             Kind::Choice(_) => "a word in quotes",
             Kind::Endpoints(_) => "an address in quotes or a list of them",
             Kind::Origins(_) => "an origin in quotes or a list of them",
+            Kind::Sources(_) => "a network in quotes or a list of them",
             Kind::EndpointOrOff(_) => "an address in quotes or \"off\"",
             Kind::PathOrAuto(_) => "a path in quotes or \"auto\"",
         }),

@@ -8,6 +8,7 @@ use super::origin::OriginError;
 use super::quantity::{self, QuantityError};
 use super::suggest::nearest;
 use super::{Config, Count, Endpoint, Origin};
+use crate::proxy::{Source, SourceError};
 
 /// Something an operator can set, by flag or in the file.
 #[derive(Debug)]
@@ -114,6 +115,8 @@ pub enum Kind {
     Endpoints(List<Endpoint>),
     /// Origins of pages; the flag may be repeated.
     Origins(List<Origin>),
+    /// Networks of load balancers; the flag may be repeated.
+    Sources(List<Source>),
     /// An address or `off`.
     EndpointOrOff(Door),
     /// The path of a file or `auto`.
@@ -262,6 +265,12 @@ impl Knob {
                 let refusal = |error: OriginError| (error.to_string(), error.cure().to_owned());
                 list.accept(config, text, text.parse().map_err(refusal), full)
             }
+            Kind::Sources(list) => {
+                let cure = "write 10.0.0.0/8, 192.0.2.7, 2001:db8::/32 or unix".to_owned();
+                let refusal = |error: SourceError| (error.to_string(), cure);
+                let full = "name networks rather than addresses";
+                list.accept(config, text, text.parse().map_err(refusal), full)
+            }
             Kind::EndpointOrOff(door) => door.accept(config, text),
             Kind::PathOrAuto(shelf) => shelf.accept(config, text, self),
         }
@@ -281,6 +290,7 @@ impl Knob {
             Kind::Choice(choice) => (choice.read)(config).to_owned(),
             Kind::Endpoints(list) => list.show(config),
             Kind::Origins(list) => list.show(config),
+            Kind::Sources(list) => list.show(config),
             Kind::EndpointOrOff(door) => {
                 (door.read)(config).map_or_else(|| SWITCH[0].to_owned(), Endpoint::to_string)
             }
@@ -305,6 +315,7 @@ impl Knob {
                 Some(none) => format!("ADDR|{none}"),
             },
             Kind::Origins(_) => "ORIGIN".to_owned(),
+            Kind::Sources(_) => "NETWORK|off".to_owned(),
             Kind::EndpointOrOff(_) => format!("ADDR|{}", SWITCH[0]),
             Kind::PathOrAuto(_) => format!("FILE|{AUTO}"),
         }
@@ -324,6 +335,7 @@ impl Knob {
                 Some(none) => format!("{ENDPOINT_FORMS}, or {none}"),
             },
             Kind::Origins(_) => "scheme://host, scheme://host:port, same, *".to_owned(),
+            Kind::Sources(_) => "ip, ip/bits, unix, or off".to_owned(),
             Kind::EndpointOrOff(_) => format!("{ENDPOINT_FORMS}, or {}", SWITCH[0]),
             Kind::PathOrAuto(_) => format!("a path with a / or a . in it, or {AUTO}"),
         }
@@ -331,7 +343,10 @@ impl Knob {
 
     /// Whether its flag may be given more than once.
     pub fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::Endpoints(_) | Kind::Origins(_))
+        matches!(
+            self.kind,
+            Kind::Endpoints(_) | Kind::Origins(_) | Kind::Sources(_)
+        )
     }
 
     /// Forgets the entries of a list.
@@ -339,6 +354,7 @@ impl Knob {
         match &self.kind {
             Kind::Endpoints(list) => (list.slot)(config).clear(),
             Kind::Origins(list) => (list.slot)(config).clear(),
+            Kind::Sources(list) => (list.slot)(config).clear(),
             _ => {}
         }
     }

@@ -177,6 +177,7 @@ pub static KNOBS: &[Knob] = &[
         example: "30s",
         also: &["drain", "grace", "shutdown-timeout", "stop-timeout"],
     },
+    tls::PROXY_FROM,
     tls::LISTEN,
     tls::CERT,
     tls::KEY,

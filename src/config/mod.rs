@@ -14,6 +14,7 @@
 use std::path::PathBuf;
 
 use crate::limits::Limits;
+use crate::proxy::Source;
 
 pub mod endpoint;
 pub mod file;
@@ -57,6 +58,8 @@ pub struct Config {
     pub admin: Option<Endpoint>,
     /// The file with the API's key; `None` looks in the usual places, and makes one.
     pub admin_key_file: Option<PathBuf>,
+    /// Load balancers that say first who the client is.
+    pub proxy_from: Vec<Source>,
     /// What one connection may cost and how long it may take.
     pub limits: Limits,
     /// Compression (RFC 7692).
@@ -169,6 +172,7 @@ impl Default for Config {
             page: true,
             admin: Some(Endpoint::Tcp(([127, 0, 0, 1], 9001).into())),
             admin_key_file: None,
+            proxy_from: Vec::new(),
             limits: Limits::default(),
             deflate: Deflate::default(),
             tls: Tls::default(),

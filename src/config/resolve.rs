@@ -235,7 +235,10 @@ impl Draft {
     /// What TLS settings ask for together.
     fn check_tls(&mut self) {
         let tls = &self.config.tls;
-        let shared = tls.listen.iter().find(|at| self.config.listen.contains(at));
+        // Port 0 is another one each time.
+        let is_fixed = |at: &&Endpoint| !matches!(at, Endpoint::Tcp(at) if at.port() == 0);
+        let mut fixed = tls.listen.iter().filter(is_fixed);
+        let shared = fixed.find(|at| self.config.listen.contains(at));
         if let Some(endpoint) = shared.cloned() {
             let cause = format!("{endpoint} is in listen, too: one port speaks TLS or does not");
             let cure = "name another port in one of them".to_owned();

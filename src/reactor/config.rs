@@ -6,6 +6,7 @@ use super::house::{House, WORKERS_MAX};
 use super::tls::TlsConfig;
 use crate::limits::Limits;
 use crate::metrics::Board;
+use crate::proxy::Trusted;
 use crate::ws::deflate::DeflateConfig;
 
 /// What a worker is made of.
@@ -16,6 +17,8 @@ pub struct WorkerConfig {
     pub deflate: DeflateConfig,
     /// TLS, if there is a listener for it.
     pub tls: Option<TlsConfig>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub proxy_from: Trusted,
     /// What a worker's descriptors allow. Newcomers beyond it go to a worker that has room.
     pub connections_max: usize,
     /// How many to expect: entries are laid out for them at the start, so that a ramp never moves
@@ -35,6 +38,7 @@ impl Default for WorkerConfig {
             limits: Limits::default(),
             deflate: DeflateConfig::default(),
             tls: None,
+            proxy_from: Trusted::default(),
             connections_max,
             connections_expected: connections_max,
             house: House::new(connections_max),

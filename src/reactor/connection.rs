@@ -66,6 +66,8 @@ impl Flags {
     pub(crate) const CAME_BY_TLS: Self = Self(1 << 9);
     /// TLS has ended on their side: behind what was read so far is nothing.
     pub(crate) const TLS_OVER: Self = Self(1 << 7);
+    /// A trusted load balancer has to say first who the client is.
+    pub(crate) const AWAITS_PROXY: Self = Self(1 << 10);
     /// The beginning of a TLS record is here, its end is not.
     pub(crate) const MID_RECORD: Self = Self(1 << 8);
 

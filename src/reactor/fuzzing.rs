@@ -9,6 +9,7 @@ use super::{
 use crate::http1::Head;
 use crate::limits::Limits;
 use crate::metrics::Board;
+use crate::proxy::Trusted;
 use crate::ws::deflate::{DeflateConfig, Mode};
 use crate::ws::message::Message;
 
@@ -81,6 +82,7 @@ fn serve(host: &ScriptHost, peer: &Script, turns_max: usize) {
             ..DeflateConfig::default()
         },
         tls: None,
+        proxy_from: Trusted::default(),
         connections_max: 4,
         connections_expected: 4,
         house: House::new(4),

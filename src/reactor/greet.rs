@@ -4,16 +4,19 @@ use std::ops::Range;
 
 use super::Stream;
 use super::app::{Answer, App, Ending};
-use super::connection::Phase;
+use super::connection::{Flags, Phase};
 use super::converse::{Filled, Run};
 use super::desk::Next;
 use super::origin::Peer;
 use super::outbox::Outbox;
 use crate::http1::{self, Head, append_response};
+use crate::proxy;
 use crate::ws::deflate::{Agreed, Compression};
 use crate::ws::extension;
 use crate::ws::handshake::{Upgrade, append_accept};
 
+const UNASKED: &str =
+    "A PROXY protocol header from an address that is not trusted with it (proxy-from).\n";
 const PLAIN_TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 
 /// What became of a head.
@@ -30,7 +33,14 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Opening: reads, and answers as soon as the head is whole. Frames that came in the same
     /// segment are served at once.
     pub(crate) fn greet(&mut self) -> Next {
-        match self.receive() {
+        let filled = match self.conn.flags.has(Flags::AWAITS_PROXY) {
+            true => match self.receive_announced() {
+                Ok(filled) => filled,
+                Err(next) => return next,
+            },
+            false => self.receive(),
+        };
+        match filled {
             Filled::Bytes(range) => self.greet_with(range),
             Filled::Last(range, ending) => {
                 let next = match range.is_empty() {
@@ -101,14 +111,18 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// Parses and answers. `scanned` is how far the search for the end has come.
     fn answer(&mut self, bytes: &[u8], scanned: &mut usize) -> Greeted {
         match http1::parse_head(bytes, scanned, self.desk.limits.head_bytes_max) {
+            Ok(None) if proxy::is_header(bytes) => self.refuse_unasked_header(),
             Ok(None) => Greeted::Partial,
             Ok(Some((head, length))) => match self.answer_head(&head) {
                 true => Greeted::Upgraded(length),
                 false => Greeted::Answered,
             },
             Err(error) => {
+                if proxy::is_header(bytes) {
+                    return self.refuse_unasked_header();
+                }
                 self.desk.counters.refused += 1;
-                self.respond(error.status(), &[PLAIN_TEXT], &format!("{error}\n"));
+                self.respond_in_text(error.status(), &format!("{error}\n"));
                 Greeted::Answered
             }
         }
@@ -172,6 +186,19 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     /// The application failed before it was a WebSocket.
     pub(crate) fn respond_internal_error(&mut self) {
         self.respond(500, &[PLAIN_TEXT], "The application failed.\n");
+    }
+
+    /// Anybody can write a PROXY header; it is believed of nobody who is not known for it.
+    #[cold]
+    fn refuse_unasked_header(&mut self) -> Greeted {
+        self.desk.counters.refused += 1;
+        self.respond_in_text(400, UNASKED);
+        Greeted::Answered
+    }
+
+    /// An answer for people.
+    pub(super) fn respond_in_text(&mut self, status: u16, body: &str) {
+        self.respond(status, &[PLAIN_TEXT], body);
     }
 
     fn respond(&mut self, status: u16, headers: &[(&str, &str)], body: &str) {

@@ -32,6 +32,7 @@ mod newcomers;
 mod origin;
 mod outbox;
 mod outqueue;
+mod proxied;
 mod script;
 mod sealed;
 mod stage;

@@ -83,9 +83,17 @@ impl<A: App, H: Host> Worker<A, H> {
     /// A newcomer's request is often there already: it is answered before the connection is
     /// registered, which spares a wake-up.
     fn settle(&mut self, Newcomer { stream, is_tls }: Newcomer<H::Stream>) {
+        // Asks the kernel, so only if it matters.
+        let is_announced = !self.proxy_from.is_empty()
+            && self
+                .proxy_from
+                .has(stream.peer().map(|address| address.ip()));
         let id = self.entries.insert(stream, self.desk.now_tick);
         if let Some(conn) = self.entries.of(id) {
             conn.flags.set(Flags::READABLE);
+            if is_announced {
+                conn.flags.set(Flags::AWAITS_PROXY);
+            }
             if is_tls {
                 conn.flags.set(Flags::TLS);
                 conn.flags.set(Flags::CAME_BY_TLS);

@@ -11,6 +11,8 @@ use crate::tls::certificates::Facts;
 pub(crate) struct Origin {
     /// What the TLS handshake told, if that is more than nothing.
     pub(crate) introduction: Option<Introduction>,
+    /// Where it really is, if a load balancer has said so.
+    pub(crate) address: Option<SocketAddr>,
 }
 
 /// The peer of a request, as the application is shown it ([`App::on_request`](super::App::on_request)).
@@ -23,10 +25,11 @@ pub struct Peer<'a> {
 }
 
 impl Peer<'_> {
-    /// Where it is: the socket's other end. `None` over a Unix socket, or if it is gone. Asks the
-    /// kernel, so only ask if you want to know.
+    /// Where it is: what a trusted load balancer has said, or the socket's other end. `None` over a Unix
+    /// socket, or if it is gone. Asks the kernel, so only ask if you want to know.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.stream.peer()
+        let announced = self.origin.and_then(|origin| origin.address);
+        announced.or_else(|| self.stream.peer())
     }
 
     /// Whether it speaks TLS.

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{ConnId, Host, Newcomer, Stream};
@@ -24,6 +25,7 @@ struct State {
     /// The peer is gone: every write fails.
     broken: bool,
     fin_sent: bool,
+    peer: Option<SocketAddr>,
     sends: usize,
     recvs: usize,
 }
@@ -65,6 +67,12 @@ impl Script {
     /// The peer resets.
     pub(crate) fn arrive_reset(&self) {
         self.0.borrow_mut().incoming.push_back(Incoming::Reset);
+    }
+
+    #[cfg(test)]
+    /// Where the peer is.
+    pub(crate) fn comes_from(&self, address: &str) {
+        self.0.borrow_mut().peer = address.parse().ok();
     }
 
     pub(crate) fn take_per_send(&self, bytes: usize) {
@@ -129,6 +137,10 @@ impl Script {
 }
 
 impl Stream for Script {
+    fn peer(&self) -> Option<SocketAddr> {
+        self.0.borrow().peer
+    }
+
     fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.0.borrow_mut();
         state.recvs += 1;

@@ -21,6 +21,7 @@ use super::connection::{Connection, Flags, Phase};
 use super::converse::{Filled, Run};
 use super::cork;
 use super::desk::{Desk, Next};
+use super::tls::count_refusal;
 use crate::http1::append_response;
 use crate::sys::ktls;
 use crate::tls::sessions::{Ending as TlsEnding, Established, Received, SessionId, Trouble};
@@ -63,7 +64,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Where to receive: behind what is held back of a record. An error if it is not this one's turn.
-    fn room_in_front(&mut self) -> Result<usize, Next> {
+    pub(super) fn room_in_front(&mut self) -> Result<usize, Next> {
         let Some(tls) = &mut self.desk.tls else {
             return Err(Next::Over(Ending::Reset)); // without TLS there is no listener for it
         };
@@ -81,7 +82,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
     }
 
     /// Opens the records received at `fresh`.
-    fn open_received(&mut self, fresh: Range<usize>) -> Filled {
+    pub(super) fn open_received(&mut self, fresh: Range<usize>) -> Filled {
         let Self { conn, desk, .. } = self;
         let Some(tls) = &mut desk.tls else {
             return Filled::Broken;
@@ -133,8 +134,8 @@ impl<S: Stream, A: App> Run<'_, S, A> {
             TlsEnding::Broken(trouble) => {
                 let counters = &mut self.desk.counters;
                 match trouble {
-                    Trouble::Handshake(_) if self.conn.phase == Phase::Opening => {
-                        counters.tls_refused += 1;
+                    Trouble::Handshake(refusal) if self.conn.phase == Phase::Opening => {
+                        count_refusal(counters, refusal);
                     }
                     _ => counters.tls_broken += 1,
                 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::http1::Head;
 use crate::limits::Limits;
 use crate::metrics::Board;
+use crate::proxy::Trusted;
 use crate::ws::close::{CloseCode, Violation};
 use crate::ws::deflate::DeflateConfig;
 use crate::ws::frame::{Kind, Opcode, append_frame};
@@ -22,6 +23,8 @@ mod figures;
 mod leaving;
 mod panics;
 mod pressure;
+mod proxied;
+mod quiet;
 mod stage;
 mod tls;
 mod transcripts;
@@ -61,6 +64,11 @@ impl App for Parrot {
                     peer.certificate().map(|facts| &facts.subject)
                 )
                 .into(),
+            },
+            "/where" => Answer::Respond {
+                status: 200,
+                content_type: "text/plain",
+                body: format!("{:?}\n", peer.address()).into(),
             },
             "/panic" => panic!("as asked"),
             "/echo" | "/panic-open" => Answer::Upgrade {
@@ -181,6 +189,7 @@ impl World {
             limits,
             deflate,
             tls: None,
+            proxy_from: Trusted::default(),
             connections_max,
             connections_expected: connections_max,
             house: House::new(connections_max),

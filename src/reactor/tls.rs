@@ -5,10 +5,12 @@
 //!  pieces of the cork, chunks of the queue ──Sealer──> `scratch` ──one send──> kernel
 //! ```
 
+use super::app::Ending;
 use super::connection::Connection;
+use crate::metrics::Counters;
 use crate::tls::record::Sealed;
 use crate::tls::sessions::{SessionId, SessionLimits, Sessions};
-use crate::tls::{Role, ServerTls};
+use crate::tls::{Refusal, Role, ServerTls};
 
 /// Handshakes that go a step further per turn, together: a full one is about 100 us, so established
 /// peers wait less than a millisecond for them.
@@ -106,10 +108,51 @@ impl TlsDesk {
         }
     }
 
+    /// A connection is over. If its handshake was not, it has failed, and nobody has counted it yet.
+    pub(super) fn count_end<S, C>(
+        &self,
+        conn: &Connection<S, C>,
+        ending: Ending,
+        counters: &mut Counters,
+    ) {
+        if !conn.tls.is_some_and(|id| self.sessions.is_handshaking(id)) {
+            return;
+        }
+        match ending {
+            Ending::TooSlow => counters.tls_failed_timeout += 1,
+            Ending::HungUp | Ending::Truncated | Ending::Reset => counters.tls_failed_hung_up += 1,
+            // Refusals were counted when they were said; the others are no fault of the handshake's.
+            _ => {}
+        }
+    }
+
     /// Memory that is there whatever connections there are.
     pub(super) fn held_bytes(&self) -> usize {
         self.scratch.len() + self.out.capacity()
     }
+}
+
+/// Counts a handshake that came to nothing, and why.
+pub(super) fn count_refusal(counters: &mut Counters, refusal: Refusal) {
+    counters.tls_refused += 1;
+    let reason = match refusal {
+        Refusal::PlainHttp => &mut counters.tls_failed_plain_http,
+        Refusal::NotTls => &mut counters.tls_failed_not_tls,
+        Refusal::Version => &mut counters.tls_failed_version,
+        Refusal::NothingInCommon => &mut counters.tls_failed_nothing_in_common,
+        Refusal::Protocol => &mut counters.tls_failed_protocol,
+        Refusal::CertificateMissing
+        | Refusal::CertificateInvalid
+        | Refusal::CertificateExpired
+        | Refusal::CertificateUntrusted
+        | Refusal::CertificateName => &mut counters.tls_failed_certificate,
+        Refusal::PeerAlert(_) => &mut counters.tls_failed_alert,
+        Refusal::TooLong | Refusal::BadMac | Refusal::Misbehaved => {
+            &mut counters.tls_failed_misbehaved
+        }
+        Refusal::Internal => &mut counters.tls_failed_internal,
+    };
+    *reason += 1;
 }
 
 /// One session's way out.

@@ -25,6 +25,7 @@ use super::stocktaking::Stocktaking;
 use super::wheel::Wheel;
 use super::{ConnId, Event, Host, Mail, Newcomer};
 use crate::metrics::{Board, Counters};
+use crate::proxy::Trusted;
 
 /// Timers looked at per turn: most turn out to be pings, which are writes of some 5 us. Thousands
 /// due in one tick become several turns, with reads in between.
@@ -50,6 +51,8 @@ pub struct Worker<A: App, H: Host> {
     pub(super) outgoing: Outgoing<A::Letter>,
     pub(super) acceptor: Acceptor,
     pub(super) house: Arc<House>,
+    /// Whose connections begin with a header of the PROXY protocol.
+    pub(super) proxy_from: Trusted,
     /// Our number in the house.
     pub(super) seat: usize,
     /// A newcomer that has to wait: for the worker with that number, which was behind, or for one
@@ -131,6 +134,7 @@ impl<A: App, H: Host> Worker<A, H> {
             acceptor: Acceptor::new(host.listeners()),
             host,
             seat,
+            proxy_from: config.proxy_from.clone(),
             stranded: None,
             entries: Entries::with_capacity(config.connections_expected),
             wheel: Wheel::new(0),
@@ -526,6 +530,7 @@ impl<A: App, H: Host> Worker<A, H> {
             };
             self.desk.counters.closed += 1;
             if let Some(tls) = &mut self.desk.tls {
+                tls.count_end(&conn, ending, &mut self.desk.counters);
                 tls.forget(&mut conn);
             }
             self.house.leave(self.seat);

@@ -28,6 +28,9 @@ const COUNTERS: &[(&str, &str)] = &[
     ("exhausted", "throng_descriptors_exhausted_total"),
 ];
 
+/// Counters whose names go on with a reason: one family outside.
+const TLS_FAILED: &str = "tls_failed_";
+
 /// Rounds of the main thread (five a second) for which a worker may show no sign of life: half a
 /// minute, where the watchdog of the unit waits for ten seconds. Counted and not timed, so that a
 /// process that was stopped for an hour is not ended when it goes on.
@@ -70,12 +73,14 @@ impl Host for Stats {
         expose_connections(self, page);
         let counters = self.board().counters();
         let each = Counters::NAMES.iter().zip(Counters::MEANINGS);
-        for ((name, meaning), value) in each.zip(counters.values()) {
+        let is_alone = |((name, _), _): &((&&str, &&str), u64)| !name.starts_with(TLS_FAILED);
+        for ((name, meaning), value) in each.zip(counters.values()).filter(is_alone) {
             let known = COUNTERS.iter().find(|(field, _)| field == name);
             let made = format!("throng_{name}_total");
             let name = known.map_or(&made[..], |(_, name)| name);
             page.figure(name, Kind::Counter, meaning, value);
         }
+        expose_failed_handshakes(&counters, page);
         expose_certificates(self, page);
         expose_memory(self, page);
         expose_ledger(self, page);
@@ -108,6 +113,18 @@ fn expose_connections(stats: &Stats, page: &mut Exposition) {
     let mut family = page.family("throng_worker_connections", Kind::Gauge, meaning);
     for (worker, sockets) in stats.board().sockets().take(stats.workers()).enumerate() {
         family.sample(&[("worker", &worker)], sockets);
+    }
+}
+
+/// One family with a label, as queries want it.
+fn expose_failed_handshakes(counters: &Counters, page: &mut Exposition) {
+    let name = "throng_tls_handshakes_failed_total";
+    let meaning = "TLS handshakes that failed, by what was the matter.";
+    let mut family = page.family(name, Kind::Counter, meaning);
+    for (name, value) in Counters::NAMES.iter().zip(counters.values()) {
+        if let Some(reason) = name.strip_prefix(TLS_FAILED) {
+            family.sample(&[("reason", &reason)], value);
+        }
     }
 }
 
@@ -238,7 +255,12 @@ mod tests {
         let text = page.into_text();
         for name in Counters::NAMES {
             let known = COUNTERS.iter().find(|(field, _)| field == name);
-            let name = known.map_or(format!("throng_{name}_total"), |(_, name)| (*name).into());
+            let name = match name.strip_prefix(TLS_FAILED) {
+                Some(reason) => {
+                    format!("throng_tls_handshakes_failed_total{{reason=\"{reason}\"}}")
+                }
+                None => known.map_or(format!("throng_{name}_total"), |(_, name)| (*name).into()),
+            };
             assert!(text.contains(&format!("\n{name} 0\n")), "{name}: {text}");
         }
         for kind in Ledger::NAMES {

@@ -20,6 +20,7 @@ use crate::admin::Absent;
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::metrics::Board;
+use crate::proxy::Trusted;
 use crate::reactor::{Crew, CrewConfig, House, Started, WorkerConfig};
 use crate::sys::activation::{self, Inherited};
 use crate::sys::{Address, Endpoint, signals};
@@ -66,6 +67,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
             limits: config.limits.clone(),
             deflate: adapt::deflate(&config.deflate),
             tls: tls_care.as_ref().map(TlsCare::for_workers),
+            proxy_from: Trusted::new(&config.proxy_from),
             connections_max: usize::try_from(plan.worker_connections_max)?,
             connections_expected: usize::try_from(plan.worker_connections_expected)?,
             house: house.clone(),

@@ -10,7 +10,7 @@ use super::watch::say;
 use crate::config::tls::TlsMode;
 use crate::config::{Config, Tls};
 use crate::reactor::{Crew, TlsConfig};
-use crate::sys::{clock, ktls};
+use crate::sys::{clock, keep_memory_out_of_dumps, ktls};
 use crate::tls::sessions::SessionLimits;
 
 /// How often files are looked at. A certificate is read in a fraction of a millisecond; a minute is
@@ -41,6 +41,11 @@ impl TlsCare {
             stats,
         };
         care.tell();
+        if let Err(error) = keep_memory_out_of_dumps() {
+            say(&format!(
+                "a core dump of this process would hold keys ({error}): LimitCORE=0, or ulimit -c 0"
+            ));
+        }
         Ok(care)
     }
 

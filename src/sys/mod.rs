@@ -46,5 +46,5 @@ pub use alarm::Alarm;
 pub use dial::DialOptions;
 pub use endpoint::{Address, AddressError, Endpoint};
 pub use listener::{AcceptFailure, ListenOptions, Listener};
-pub use pages::Pages;
+pub use pages::{Pages, keep_memory_out_of_dumps};
 pub use socket::{SLICES_MAX, Socket};

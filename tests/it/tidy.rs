@@ -36,13 +36,14 @@ const WALLS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("metrics", &[]),
     ("page", &[]),
+    ("proxy", &[]),
     ("sys", &[]),
     ("ws", &["http1", "limits"]),
     ("tls", &["sys"]),
-    ("config", &["limits"]),
+    ("config", &["limits", "proxy"]),
     (
         "reactor",
-        &["ws", "tls", "http1", "sys", "metrics", "limits"],
+        &["ws", "tls", "http1", "sys", "metrics", "limits", "proxy"],
     ),
     ("echo", &["reactor", "ws", "http1"]),
     ("hub", &["ws"]),
@@ -70,7 +71,7 @@ const WALLS: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "http1", "limits", "metrics", "sys", "ws", "tls", "config", "reactor", "echo", "cli", "server",
-    "tuning", "hub", "dialect", "auth", "admin", "page", "service",
+    "tuning", "hub", "dialect", "auth", "admin", "page", "proxy", "service",
 ];
 
 /// What lies outside the crate and has one home: the operating system in `sys`, readiness in the
@@ -95,6 +96,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("hub", IMPURE),
     ("limits", IMPURE),
     ("page", IMPURE),
+    ("proxy", IMPURE),
     ("tls", &["env", "net", "os", "process", "thread", "time"]),
     ("ws", IMPURE),
 ];

@@ -142,6 +142,67 @@ fn a_section_has_its_own_keys() {
 }
 
 #[test]
+fn tls_has_a_section_and_any_number_of_certificates() {
+    let text = "\
+[tls]
+listen = [\"0.0.0.0:443\", \"[::]:443\"]
+cert = \"example.pem\"
+key = \"/etc/keys/example.key\"
+client_ca = \"auto\"
+min_version = \"1.2\"
+
+[[tls.certificates]]
+cert = \"other.pem\"
+key = \"other.key\"
+[[tls.certificates]]
+cert = \"both.pem\"
+";
+    let contents = parse("/etc/throng/throng.toml", text);
+    assert_eq!(contents.problems, []);
+    let tls = resolve(contents, Vec::new(), Vec::new())
+        .expect("it is sound")
+        .config
+        .tls;
+    assert_eq!(tls.listen.len(), 2);
+    let path = |name: &str| Some(Path::new("/etc").join(name));
+    assert_eq!(
+        tls.certificate.cert,
+        path("throng/example.pem"),
+        "seen from the file"
+    );
+    assert_eq!(tls.certificate.key, path("keys/example.key"));
+    assert_eq!(tls.client_ca, None);
+    let both = CertificateFiles {
+        cert: path("throng/both.pem"),
+        ..CertificateFiles::default()
+    };
+    assert_eq!((tls.more.len(), &tls.more[1]), (2, &both));
+    check(&[
+        (
+            "tls_listen = \":443\"",
+            "1:1: tls_listen is called listen, and stands in [tls]",
+        ),
+        (
+            "[tls]\ntls_cert = \"a.pem\"",
+            "2:1: tls_cert is called cert, and stands in [tls]",
+        ),
+        (
+            "[tls]\ncertificates = 1",
+            "2:16: certificates must be tables, not an integer of this form",
+        ),
+        (
+            "[[tls.certificates]]\nkey = \"a\"",
+            "1:1: a certificate has no cert",
+        ),
+        (
+            "[[tls.certificates]]\ncret = \"a\"",
+            "2:1: unknown key \"cret\"",
+        ),
+        ("[tls]\ncert = \"\"", "2:8: cert \"\" is no path of a file"),
+    ]);
+}
+
+#[test]
 fn everything_is_reported_at_once() {
     let text = "workers = 0\nlissen = \"x\"\nmax_head = = 3\ndeflate = \"sharde\"\n";
     let complaints = complaints(text);

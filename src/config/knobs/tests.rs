@@ -37,6 +37,7 @@ fn bounds(knob: &Knob) -> Option<[String; 4]> {
         | Kind::Choice(_)
         | Kind::Endpoints(_)
         | Kind::Origins(_)
+        | Kind::Sources(_)
         | Kind::EndpointOrOff(_)
         | Kind::PathOrAuto(_) => return None,
     };

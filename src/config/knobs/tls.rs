@@ -1,4 +1,4 @@
-//! The knobs of TLS. In the file they stand in `[tls]`, without their first word.
+//! The knobs of TLS, which in the file stand in `[tls]` without their first word, and of load balancers.
 
 use super::{Choice, Kind, Knob, List, Shelf, Toggle};
 use crate::config::knob::Group;
@@ -45,6 +45,29 @@ pub(super) const LISTEN: Knob = Knob {
         "listen-tls",
         "tls-port",
         "ssl-port",
+    ],
+};
+
+pub(super) const PROXY_FROM: Knob = Knob {
+    name: "proxy-from",
+    group: Group::Serving,
+    kind: Kind::Sources(List {
+        read: |config| &config.proxy_from,
+        slot: |config| &mut config.proxy_from,
+        none: Some("off"),
+    }),
+    brief: "Load balancers that say who the client is (PROXY protocol 1 or 2), on every listener",
+    story: "Networks as 10.0.0.0/8, addresses, or unix for whoever comes over a Unix socket. Connections \
+        from there have to begin with such a header, within --handshake-timeout; one that does not is \
+        refused, health checks included (they may say LOCAL or UNKNOWN). Limits per address, and the \
+        application, then see the client's own. A header from anywhere else is a bad request: \
+        anybody can write one.",
+    example: "10.0.0.0/8",
+    also: &[
+        "proxy-protocol",
+        "trusted-proxies",
+        "accept-proxy",
+        "real-ip-from",
     ],
 };
 

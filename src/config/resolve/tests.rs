@@ -193,3 +193,42 @@ fn all_mistakes_come_at_once() {
     let found = errors("workers = 0\nport = 1", &["max-head 1", "deflate no"]);
     assert_eq!(found.len(), 4, "{found:#?}");
 }
+
+#[test]
+fn what_tls_asks_for_goes_together() {
+    let shared = errors("[tls]\nlisten = \"127.0.0.1:9000\"", &[]);
+    assert_eq!(
+        shared,
+        ["127.0.0.1:9000 is in listen, too: one port speaks TLS or does not"]
+    );
+    let chosen = ["listen 127.0.0.1:0", "tls-listen 127.0.0.1:0"];
+    assert_eq!(
+        warnings("", &chosen),
+        [""; 0],
+        "the kernel chooses two ports"
+    );
+    let idle = warnings(
+        "[tls]\nclient_ca = \"/a.pem\"",
+        &["tls-tickets off", "tls-ticket-keys /b"],
+    );
+    assert_eq!(
+        idle,
+        [
+            "--tls-ticket-keys /b has no effect: --tls-tickets off",
+            "client_ca = /a.pem has no effect: tls-client-certs (off by default)",
+        ]
+    );
+    let relative = warnings("", &["tls-listen unix:tls.sock"]);
+    assert!(
+        relative[0].contains("unix:tls.sock is relative"),
+        "{relative:?}"
+    );
+    let some = resolved("proxy_from = [\"10.0.0.0/8\", \"unix\"]", &[]).expect("valid");
+    assert_eq!(some.config.proxy_from.len(), 2);
+    let none = resolved("proxy_from = \"10.0.0.0/8\"", &["proxy-from off"]).expect("valid");
+    assert_eq!(none.config.proxy_from, []);
+    assert_eq!(
+        errors("", &["proxy-from 10.0.0.1/8"]),
+        ["--proxy-from \"10.0.0.1/8\" is an address within that network, and not the network's"]
+    );
+}

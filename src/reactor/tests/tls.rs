@@ -14,7 +14,7 @@ use crate::tls::{
 /// What a fatal alert in the clear looks like.
 const ALERT: u8 = 21;
 
-fn tls_config() -> TlsConfig {
+pub(super) fn tls_config() -> TlsConfig {
     TlsConfig {
         server: ServerTls::new(&server_options()).expect("our own certificate"),
         limits: SessionLimits::default(),
@@ -22,7 +22,7 @@ fn tls_config() -> TlsConfig {
     }
 }
 
-fn worker_config(tls: TlsConfig) -> WorkerConfig {
+pub(super) fn worker_config(tls: TlsConfig) -> WorkerConfig {
     WorkerConfig {
         tls: Some(tls),
         connections_expected: 1000,
@@ -36,7 +36,7 @@ fn world() -> World {
     World::made_of(&worker_config(tls_config()))
 }
 
-fn client_options() -> ClientOptions {
+pub(super) fn client_options() -> ClientOptions {
     ClientOptions::default()
 }
 
@@ -45,16 +45,22 @@ fn client(options: &ClientOptions) -> ClientTls {
 }
 
 /// A client that speaks TLS to the worker.
-struct Peer {
-    end: End,
-    script: Script,
-    id: ConnId,
+pub(super) struct Peer {
+    pub(super) end: End,
+    pub(super) script: Script,
+    pub(super) id: ConnId,
 }
 
 impl Peer {
     /// Connects, and says nothing yet.
     fn connect(world: &mut World, options: &ClientOptions) -> Self {
+        Self::connect_from(world, options, "192.0.2.1:1")
+    }
+
+    /// The same from that address.
+    pub(super) fn connect_from(world: &mut World, options: &ClientOptions, address: &str) -> Self {
         let script = world.host.connect_tls();
+        script.comes_from(address);
         world.settle(&[Event::Listener(TLS_LISTENER)]);
         Self {
             end: End::client(&client(options)),
@@ -64,7 +70,7 @@ impl Peer {
     }
 
     /// Sends what it has to send, and hears the answers, until nobody has anything to say.
-    fn exchange(&mut self, world: &mut World) {
+    pub(super) fn exchange(&mut self, world: &mut World) {
         for _ in 0..20 {
             let flight = std::mem::take(&mut self.end.out);
             if !flight.is_empty() {
@@ -81,7 +87,7 @@ impl Peer {
         panic!("they never stop talking");
     }
 
-    fn say(&mut self, world: &mut World, plaintext: &[u8]) {
+    pub(super) fn say(&mut self, world: &mut World, plaintext: &[u8]) {
         assert!(self.end.say(&[plaintext]));
         self.exchange(world);
     }
@@ -94,12 +100,12 @@ impl Peer {
     }
 
     /// What was heard since the last call.
-    fn heard(&mut self) -> Vec<u8> {
+    pub(super) fn heard(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.end.heard)
     }
 
     /// Shakes hands and upgrades.
-    fn open(world: &mut World) -> Self {
+    pub(super) fn open(world: &mut World) -> Self {
         let mut peer = Self::connect(world, &client_options());
         peer.exchange(world);
         peer.say(world, REQUEST);
@@ -107,7 +113,7 @@ impl Peer {
         peer
     }
 
-    fn hang_up(&self, world: &mut World) {
+    pub(super) fn hang_up(&self, world: &mut World) {
         self.script.arrive_eof();
         world.settle(&[hung_up(self.id)]);
     }
@@ -270,7 +276,9 @@ fn plain_http_is_answered_in_words_and_anything_else_with_an_alert() {
     world.say(&peer.script, peer.id, b"\x00\x01\x02\x03 what is this?");
     assert_eq!(peer.script.take_sent()[0], ALERT);
     peer.hang_up(&mut world);
-    assert_eq!(world.worker.counters().tls_refused, 2);
+    let counters = world.worker.counters();
+    let failed = (counters.tls_failed_plain_http, counters.tls_failed_not_tls);
+    assert_eq!((counters.tls_refused, failed), (2, (1, 1)));
     assert_eq!((world.worker.connections(), sessions(&world)), (0, 0));
 }
 
@@ -294,7 +302,8 @@ fn a_handshake_has_its_time() {
     assert_eq!(world.worker.connections(), 4);
     world.pass(1_500);
     assert_eq!((world.worker.connections(), sessions(&world)), (0, 0));
-    assert_eq!(world.worker.counters().timed_out, 4);
+    let counters = world.worker.counters();
+    assert_eq!((counters.timed_out, counters.tls_failed_timeout), (4, 2));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use crate::tls::{
 };
 use std::sync::Arc;
 
+mod differential;
+
 fn choices(mode: Mode, tls12: bool) -> Choices {
     Choices {
         mode,
