@@ -6,7 +6,7 @@
 #
 # Needs Cargo (from rustup) and a C linker. As root on Debian it installs a missing linker,
 # systemd-analyze, and what the server and the load generator are tested with: Node, Python's venv,
-# Chromium, Prometheus' promtool. With CI=true also a missing cargo-deny, which takes minutes. Without
+# Chromium, Prometheus' promtool, GnuTLS, NSS, a JDK, gdb, curl. With CI=true also a missing cargo-deny, which takes minutes. Without
 # a network it works with what is there. It stops at the first stage that fails.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -50,6 +50,12 @@ other_programs() {
     command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chromium)
     # Its promtool reads our metrics.
     command -v promtool >/dev/null || missing+=(prometheus)
+    # Other people's TLS, and what looks for keys in a core dump.
+    command -v gnutls-cli >/dev/null || missing+=(gnutls-bin)
+    command -v tstclnt >/dev/null || missing+=(libnss3-tools)
+    command -v javac >/dev/null || missing+=(default-jdk-headless)
+    command -v gcore >/dev/null || missing+=(gdb)
+    command -v curl >/dev/null || missing+=(curl)
     [[ ${#missing[@]} -eq 0 ]] && return
     install_packages "${missing[@]}" || explain "tests will be skipped for want of ${missing[*]}"
 }

@@ -22,6 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 EXPECTED = HERE / "expected.json"
 # The suite's own default for a case is 10 s; a whole section stays under this on any machine.
 SUITE_SECONDS_MAX = 5400
+MODES = ["plain1", "plain2", "rechunk", "tls", "tls-rechunk"]
 EVERY_CASE = [f"{section}.*" for section in (1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 13)]
 
 Verdict = collections.namedtuple("Verdict", "behavior behaviorClose")
@@ -32,7 +33,7 @@ def main():
     # As Ctrl-C does: everything started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
-    modes = ["plain1", "plain2", "rechunk"] if options.mode == "all" else [options.mode]
+    modes = MODES if options.mode == "all" else [options.mode]
     expected = read_expected()
     good = True
     for mode in modes:
@@ -46,7 +47,7 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(prog="run.sh")
-    parser.add_argument("mode", nargs="?", default="all", choices=["plain1", "plain2", "rechunk", "all"])
+    parser.add_argument("mode", nargs="?", default="all", choices=[*MODES, "all"])
     parser.add_argument("--cases", action="append", default=[], metavar="PATTERN")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--bless", action="store_true")
@@ -72,13 +73,23 @@ def run(mode, options, wanted):
     with contextlib.ExitStack() as running:
         # The suite's largest message is 16 MiB; nothing else differs from the defaults.
         command = [os.environ["THRONG"], "serve", "--listen", "127.0.0.1:0"]
-        command += ["--workers", str(workers), "--max-message", str(16 << 20)]
-        address = running.enter_context(started(command, r"ws://([^/\s]+)/echo"))
-        if mode == "rechunk":
+        command += ["--workers", str(workers), "--max-message", str(16 << 20), "--admin", "off"]
+        directory = running.enter_context(tempfile.TemporaryDirectory(prefix="autobahn-"))
+        scheme = "wss" if mode.startswith("tls") else "ws"
+        if scheme == "wss":
+            command += ["--tls-listen", "127.0.0.1:0", *certificate(directory)]
+        address = running.enter_context(started(command, rf"\b{scheme}://([^/\s]+)/echo"))
+        if mode.endswith("rechunk"):
             proxy = [os.environ["RECHUNK"], address]
             address = running.enter_context(started(proxy, r"rechunk (\S+) ->"))
-        directory = running.enter_context(tempfile.TemporaryDirectory(prefix="autobahn-"))
-        return suite(f"ws://{address}/echo", pathlib.Path(directory), wanted, options.jobs)
+        return suite(f"{scheme}://{address}/echo", pathlib.Path(directory), wanted, options.jobs)
+
+
+def certificate(directory):
+    """Makes one. The suite does not look at it; what it tests comes after the handshake."""
+    place = pathlib.Path(directory, "certificate")
+    subprocess.run([os.environ["THRONG"], "dev-cert", "--out", place], check=True, stdout=subprocess.DEVNULL)
+    return ["--tls-cert", str(place / "cert.pem"), "--tls-key", str(place / "key.pem")]
 
 
 @contextlib.contextmanager

@@ -2,11 +2,12 @@
 # Runs the Autobahn test suite against a server of its own and compares every verdict with
 # expected.json beside this file.
 #
-#   tests/autobahn/run.sh [plain1|plain2|rechunk|all] [--cases PATTERN]... [--jobs N] [--bless]
+#   tests/autobahn/run.sh [plain1|plain2|rechunk|tls|tls-rechunk|all] [--cases PATTERN]... [--jobs N] [--bless]
 #
 #   plain1    one worker                       plain2   two workers
 #   rechunk   one worker behind a proxy that forwards in pieces of 1-7 bytes
-#   all       the three, one after the other (the default)
+#   tls, tls-rechunk   one worker, over wss; the same behind the proxy
+#   all       these, one after the other (the default)
 #   --cases   only these, as '9.*' or '12.1.1' (repeatable)
 #   --jobs    suites side by side, each on its share of the cases (default 2)
 #   --bless   write the verdicts to expected.json instead of comparing them
@@ -19,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
 case "${1:-}" in
-  -h|--help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h|--help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 wstest=${WSTEST:-$(command -v wstest || echo "$HOME/.cache/autobahn/venv27/bin/wstest")}

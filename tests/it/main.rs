@@ -24,3 +24,5 @@ mod tidy;
 mod tls;
 mod tls_costs;
 mod violations;
+mod wss;
+mod wss_costs;

@@ -1,166 +1,20 @@
 //! TLS with peers we did not write, over real sockets: OpenSSL's `s_client` and `s_server`, Python.
 //!
-//! `tests/run.sh` installs both where it may; without them there is nobody to talk to, and these tests
-//! pass without having said a word.
+//! `tests/run.sh` installs both where it may; without them these tests say that they are skipped.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
 
-use throng::tls::certificates::{Certificate, load_authorities};
-use throng::tls::dev_cert::{DevCertificate, DevRequest};
+use throng::tls::certificates::load_authorities;
 use throng::tls::sessions::{Ending, Trouble};
 use throng::tls::{
-    Choices, ClientAuth, ClientOptions, ClientTls, Mode, Refusal, ServerOptions, ServerTls, Suite,
-    Tickets, Trust,
+    Choices, ClientAuth, ClientOptions, ClientTls, Mode, Refusal, ServerTls, Suite, Tickets, Trust,
 };
 
-use crate::harness::PATIENCE;
 use crate::harness::tls::{TlsEcho, TlsStream};
-
-/// Certificates in a folder of the test's own.
-struct Files(PathBuf);
-
-impl Files {
-    fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tls-{name}"));
-        fs::create_dir_all(&folder).unwrap();
-        let request = DevRequest {
-            days: 20_000,
-            ..DevRequest::default()
-        };
-        let made = DevCertificate::new(&request, 1_700_000_000).unwrap();
-        fs::write(folder.join("ca.pem"), made.authority).unwrap();
-        fs::write(folder.join("cert.pem"), made.certificate).unwrap();
-        fs::write(folder.join("key.pem"), made.key).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-
-    fn options(&self) -> ServerOptions {
-        let [chain, key] = ["cert.pem", "key.pem"].map(|name| self.0.join(name));
-        ServerOptions {
-            certificates: vec![Certificate::load(&chain, &key, None).unwrap()],
-            ..ServerOptions::default()
-        }
-    }
-
-    fn server(&self, choices: Choices) -> ServerTls {
-        let options = ServerOptions {
-            choices,
-            ..self.options()
-        };
-        ServerTls::new(&options).unwrap()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A program one can talk to, both its outputs as one text.
-struct Peer {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: Receiver<Vec<u8>>,
-    text: String,
-}
-
-impl Peer {
-    /// `None` if the program is not there.
-    fn start(program: &str, args: &[&str]) -> Option<Self> {
-        let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let Ok(mut child) = command.spawn() else {
-            return None;
-        };
-        let (send, output) = channel();
-        let pipes: [Box<dyn Read + Send>; 2] = [
-            Box::new(child.stdout.take().unwrap()),
-            Box::new(child.stderr.take().unwrap()),
-        ];
-        for mut pipe in pipes {
-            let send = send.clone();
-            std::thread::spawn(move || {
-                let mut bytes = [0; 4096];
-                while let Ok(length @ 1..) = pipe.read(&mut bytes) {
-                    if send.send(bytes[..length].to_vec()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Some(Self {
-            input: child.stdin.take(),
-            child,
-            output,
-            text: String::new(),
-        })
-    }
-
-    /// `openssl s_client` to `address`.
-    fn s_client(address: SocketAddr, files: &Files, args: &[&str]) -> Option<Self> {
-        let (address, authority) = (address.to_string(), files.path("ca.pem"));
-        let always = [
-            "s_client",
-            "-connect",
-            &address,
-            "-servername",
-            "localhost",
-            "-CAfile",
-            &authority,
-            "-verify_return_error",
-        ];
-        Self::start("openssl", &[&always[..], args].concat())
-    }
-
-    fn write(&mut self, text: &str) {
-        let input = self.input.as_mut().unwrap();
-        input.write_all(text.as_bytes()).unwrap();
-        input.flush().unwrap();
-    }
-
-    /// Reads until `text` has come, anew since the last time.
-    #[track_caller]
-    fn expect(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.text.find(text) {
-                self.text.drain(..at + text.len());
-                return;
-            }
-            match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("{text:?} never came:\n{}", self.text),
-            }
-        }
-    }
-
-    /// Everything until it ends.
-    fn rest(&mut self) -> String {
-        self.input = None;
-        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
-            self.text.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        std::mem::take(&mut self.text)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::harness::{Files, Peer, tools};
 
 const SUITES: [(Suite, &str); 3] = [
     (Suite::Aes128Gcm, "TLS_AES_128_GCM_SHA256"),
@@ -331,9 +185,10 @@ fn our_client_talks_to_openssl_and_resumes() {
         "-naccept",
         "4",
     ];
-    let Some(mut peer) = Peer::start("openssl", &args) else {
+    let Some(openssl) = tools::openssl() else {
         return;
     };
+    let mut peer = Peer::start(openssl, &args);
     peer.expect("ACCEPT ");
     peer.expect("\n");
     let address = listening(&peer);
@@ -364,7 +219,7 @@ fn our_client_talks_to_openssl_and_resumes() {
 /// Where the `openssl s_server` listens: it was asked for any port, and says which it has.
 fn listening(peer: &Peer) -> SocketAddr {
     let table = fs::read_to_string("/proc/net/tcp").expect("this is Linux");
-    let inodes: Vec<String> = fs::read_dir(format!("/proc/{}/fd", peer.child.id()))
+    let inodes: Vec<String> = fs::read_dir(format!("/proc/{}/fd", peer.id()))
         .unwrap()
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| {
@@ -410,9 +265,10 @@ fn python_sends_a_megabyte_and_says_goodbye() {
         let echo = TlsEcho::start(files.server(choices));
         let (address, authority) = (echo.address.to_string(), files.path("ca.pem"));
         let args = ["-c", PYTHON, &address, &authority];
-        let Some(mut peer) = Peer::start("python3", &args) else {
+        let Some(python) = tools::python() else {
             return;
         };
+        let mut peer = Peer::start(python, &args);
         let text = peer.rest();
         assert!(text.contains("done"), "{text}");
         let report = echo.report();

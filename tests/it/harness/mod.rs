@@ -4,13 +4,15 @@
 //! [`PATIENCE`] only turns a test that would hang into one that fails.
 
 mod http;
+mod peer;
 mod server;
 pub(crate) mod tls;
-mod tools;
+pub(crate) mod tools;
 mod vitals;
 mod wire;
 
 pub(crate) use http::Http;
+pub(crate) use peer::{Files, Peer};
 pub(crate) use server::{Launch, Server, Watch};
 pub(crate) use tools::{cent, promtool};
 pub(crate) use vitals::Vitals;

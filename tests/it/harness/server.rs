@@ -10,7 +10,7 @@ use std::thread;
 
 use super::PATIENCE;
 use super::vitals::Vitals;
-use super::{Wire, op};
+use super::{Files, Wire, op};
 
 /// How a server is to be started. The defaults are one worker on a free port of 127.0.0.1.
 pub(crate) struct Launch {
@@ -21,6 +21,7 @@ pub(crate) struct Launch {
     environment: Vec<(String, String)>,
     inherited: Option<OwnedFd>,
     admin: Option<String>,
+    is_tls: bool,
 }
 
 impl Launch {
@@ -33,6 +34,7 @@ impl Launch {
             environment: Vec::new(),
             inherited: None,
             admin: None,
+            is_tls: false,
         }
     }
 
@@ -59,6 +61,14 @@ impl Launch {
     pub(crate) fn admin(mut self, address: &str) -> Self {
         self.admin = Some(address.to_owned());
         self
+    }
+
+    /// With a listener for TLS, too, which shows the certificate in these files.
+    pub(crate) fn tls(mut self, files: &Files) -> Self {
+        self.is_tls = true;
+        self.flag("tls-listen", "127.0.0.1:0")
+            .flag("tls-cert", files.path("cert.pem"))
+            .flag("tls-key", files.path("key.pem"))
     }
 
     /// Hard and soft limit of open descriptors the server lives under.
@@ -100,7 +110,7 @@ impl Launch {
             endpoints: Vec::new(),
             admin: None,
         };
-        for _ in &self.listen {
+        for _ in 0..self.listen.len() + usize::from(self.is_tls) {
             let line = server.stdout.wait_for("/echo");
             let line = line.unwrap_or_else(|| panic!("no endpoint: {}", server.output()));
             server.endpoints.push(line);
@@ -181,6 +191,16 @@ impl Server {
         self.endpoints.iter().filter_map(url).collect()
     }
 
+    /// Where it speaks TLS.
+    pub(crate) fn tls_addr(&self) -> SocketAddr {
+        let line = self
+            .endpoints
+            .iter()
+            .find_map(|line| line.split("wss://").nth(1));
+        let address = line.expect("launched with TLS").split('/').next();
+        address.expect("a word").parse().expect("it is one")
+    }
+
     /// Where the admin port is.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         let line = self.admin.as_deref().expect("launched with an admin port");
@@ -231,6 +251,12 @@ impl Server {
             self.stdout.text(),
             self.stderr.text()
         )
+    }
+
+    /// Waits until the server logs a line with this in it; the line.
+    pub(crate) fn wait_log(&self, needle: &str) -> String {
+        let line = self.stderr.wait_for(needle);
+        line.unwrap_or_else(|| panic!("never logged: {needle}{}", self.output()))
     }
 
     /// Standard error so far.

@@ -21,6 +21,8 @@ pub(crate) struct TlsStream {
     id: Option<SessionId>,
     server: Option<ServerTls>,
     buffer: Vec<u8>,
+    /// Heard, and not yet read.
+    unread: Vec<u8>,
     pub(crate) established: Option<Established>,
     pub(crate) ending: Ending,
     /// The stream ended, and nobody had said it would.
@@ -37,6 +39,7 @@ impl TlsStream {
             id: None,
             server,
             buffer: vec![0; BUFFER_BYTES],
+            unread: Vec::new(),
             established: None,
             ending: Ending::Open,
             is_truncated: false,
@@ -130,6 +133,29 @@ impl TlsStream {
     /// The suite, if the compact record layer has it.
     pub(crate) fn compact_suite(&self) -> Option<Suite> {
         self.sessions.compact_suite(self.id?)
+    }
+}
+
+impl Read for TlsStream {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        while self.unread.is_empty() && self.ending == Ending::Open && !self.is_truncated {
+            self.unread = self.receive();
+        }
+        let length = into.len().min(self.unread.len());
+        into[..length].copy_from_slice(&self.unread[..length]);
+        self.unread.drain(..length);
+        Ok(length)
+    }
+}
+
+impl Write for TlsStream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.say(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
