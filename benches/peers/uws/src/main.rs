@@ -1,23 +1,37 @@
 //! Peer: uWebSockets' echo server, in the settings of its own `EchoServer` example, without
 //! compression (no client here offers it) and with the message limit of the other contestants.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::null_mut;
 
 use libuwebsockets_sys as uws;
 
 const PLAIN: c_int = 0;
+/// In a build with OpenSSL only (`PEERS_TLS=1`).
+const TLS: c_int = 1;
 const MESSAGE_BYTES_MAX: u32 = 1 << 20;
 
 fn main() {
-    let port = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [flag, port] if flag == "--port" => port.parse::<u16>().expect("--port takes a number"),
-        _ => panic!("usage: uws --port PORT"),
-    };
+    let words = std::env::args().skip(1).collect::<Vec<_>>();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["--port", port] => serve::<PLAIN>(port, None),
+        ["--port", port, "--cert", cert, "--key", key] => serve::<TLS>(port, Some((cert, key))),
+        _ => panic!("usage: uws --port PORT [--cert FILE --key FILE]"),
+    }
+}
+
+fn serve<const SSL: c_int>(port: &str, files: Option<(&str, &str)>) {
+    let port = port.parse::<u16>().expect("--port takes a number");
+    let files = files.map(|(cert, key)| [cert, key].map(|name| CString::new(name).expect("a path")));
     // SAFETY: the options are plain integers and null strings, which mean "not given"; the app
     // lives until the process ends; every callback below has the signature it is declared with.
     unsafe {
-        let app = uws::uws_create_app(PLAIN, std::mem::zeroed());
+        let mut options: uws::us_socket_context_options_t = std::mem::zeroed();
+        if let Some([cert, key]) = &files {
+            (options.cert_file_name, options.key_file_name) = (cert.as_ptr(), key.as_ptr());
+        }
+        let app = uws::uws_create_app(SSL, options);
         let mut behavior: uws::uws_socket_behavior_t = std::mem::zeroed();
         behavior.compression = uws::uws_compress_options_t_DISABLED;
         behavior.maxPayloadLength = MESSAGE_BYTES_MAX;
@@ -25,23 +39,24 @@ fn main() {
         behavior.idleTimeout = 120;
         behavior.sendPingsAutomatically = true;
         behavior.open = Some(ignore);
-        behavior.message = Some(echo);
+        behavior.message = Some(echo::<SSL>);
         behavior.drain = Some(ignore);
         behavior.ping = Some(ignore_control);
         behavior.pong = Some(ignore_control);
         behavior.close = Some(ignore_close);
-        uws::uws_ws(PLAIN, app, c"/*".as_ptr(), behavior, null_mut());
+        uws::uws_ws(SSL, app, c"/*".as_ptr(), behavior, null_mut());
         let config = uws::uws_app_listen_config_t {
             port: c_int::from(port),
             host: c"127.0.0.1".as_ptr(),
             options: 0,
         };
-        uws::uws_app_listen_with_config(PLAIN, app, config, Some(listening), null_mut());
-        uws::uws_app_run(PLAIN, app);
+        uws::uws_app_listen_with_config(SSL, app, config, Some(listening), null_mut());
+        println!("listening on {port}");
+        uws::uws_app_run(SSL, app);
     }
 }
 
-unsafe extern "C" fn echo(
+unsafe extern "C" fn echo<const SSL: c_int>(
     socket: *mut uws::uws_websocket_t,
     message: *const c_char,
     length: usize,
@@ -49,7 +64,7 @@ unsafe extern "C" fn echo(
     _: *mut c_void,
 ) {
     // SAFETY: called by the library with its own live socket and a message of `length` bytes.
-    unsafe { uws::uws_ws_send(PLAIN, socket, message, length, opcode) };
+    unsafe { uws::uws_ws_send(SSL, socket, message, length, opcode) };
 }
 
 unsafe extern "C" fn listening(
