@@ -60,7 +60,14 @@ fn wss_costs() {
 const ALL: [&str; 5] = ["compact", "rustls", "uws", "node", "python"];
 
 fn contestant(name: &'static str, files: &Files) -> Option<Contestant> {
-    let server = |mode| Launch::new().tls(files).flag("tls-mode", mode).start();
+    // Nobody answers pings here; and a second worker would be charged to the connections it came for.
+    let server = |mode| {
+        let launch = Launch::new().tls(files).flag("tls-mode", mode);
+        launch
+            .flag("ping-interval", 0)
+            .flag("max-connections", 19_000)
+            .start()
+    };
     let theirs = |program: &Path, args: &[&str]| {
         let mut peer = Peer::start(program, args);
         peer.expect("listening on ");
