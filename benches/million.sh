@@ -4,10 +4,11 @@
 #   benches/million.sh                         1 000 000 connections, held 5 minutes
 #   benches/million.sh 50000 --hold 15s        a small one
 #
-#   --hold TIME      after the ramp: heartbeats every 25 s, and traffic on top (default 5m)
+#   --alone TIME     first only the active ones, with their traffic: what to compare with (default 1m)
+#   --hold TIME      after the ramp: heartbeats every 25 s, and the same traffic on top (default 5m)
 #   --ramp N/s       connects per second (default 45k/s)
 #   --active N       connections that echo (default 10k, at most a tenth)
-#   --rate N/s       their messages, at intended times (default 5k/s)
+#   --rate N/s       their messages, at intended times (default 20k/s)
 #   --report DIR     where the bundle goes (default benches/results/DATE-N)
 #   --port PORT      of the server (default 9000)
 #   --tls            over wss, with a certificate made for this run (ramp then 2500/s by default)
@@ -22,18 +23,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-N=1000000 HOLD=5m RAMP='' ACTIVE='' RATE=5k/s REPORT='' PORT=9000 TLS='' RESUME=()
+N=1000000 ALONE=1m HOLD=5m RAMP='' ACTIVE='' RATE=20k/s REPORT='' PORT=9000 TLS='' RESUME=()
 
-usage() { sed -n '2,22s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,23s/^# \{0,1\}//p' "$0"; }
 die() { echo "million.sh: $1" >&2; exit 2; }
 
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --hold | --ramp | --active | --rate | --report | --port)
+        --alone | --hold | --ramp | --active | --rate | --report | --port)
             [[ $# -ge 2 ]] || die "$1 needs a value"
             case $1 in
-                --hold) HOLD=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
+                --alone) ALONE=$2 ;; --hold) HOLD=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
                 --rate) RATE=$2 ;; --report) REPORT=$2 ;; --port) PORT=$2 ;;
             esac
             shift 2 ;;
@@ -123,20 +124,21 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 
-# The ramp is part of the run: its own time, with as much again in reserve, and then the hold.
+# The ramp may take three times as long as it should; what it does not need, the run does not wait for.
 seconds() {
     case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
     *) die "a time is written 30s, 5m, 1h: $1" ;; esac
 }
 PER_S=${RAMP%/s}
 case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
-DURATION=$(($(seconds "$HOLD") + N * 3 / 2 / PER_S + 2))
+ALONE_S=$(seconds "$ALONE") HOLD_S=$(seconds "$HOLD")
+RAMP_S=$((N * 3 / PER_S + 2))
+DURATION=$((ALONE_S + RAMP_S + HOLD_S))
 
 cat >"$WORK/scenario.toml" <<TOML
 name = "$N connections"
 target = "$SCHEME://127.0.0.1:$PORT/echo"
 ramp = "$RAMP"
-duration = "${DURATION}s"
 
 [[cohort]]
 name = "quiet"
@@ -151,6 +153,21 @@ connections = $ACTIVE
 rate = "$RATE"
 size = "64"
 heartbeat = "25s"
+
+[[phase]]
+name = "$ACTIVE alone"
+duration = "${ALONE_S}s"
+absent = ["quiet"]
+
+[[phase]]
+name = "the others arrive"
+duration = "${RAMP_S}s"
+ends_when_open = true
+silent = ["active"]
+
+[[phase]]
+name = "among $N"
+duration = "${HOLD_S}s"
 TOML
 
 echo "== the run: ${DURATION} s, the ramp included"

@@ -303,17 +303,13 @@ impl Collector {
             .map(|point| point.traffic.connected)
             .max()
             .unwrap_or_default();
-        let ramped = self
-            .points
-            .iter()
-            .find(|point| point.traffic.connected * 1000 >= most * 995);
         let traffic_s = series::traffic_s(&self.points).unwrap_or(duration_s);
         let cost = ConnectCost::of(&self.points);
         let (connect_us_first, connect_us_last) = cost.first_and_last_us().unwrap_or_default();
         Rates {
             connect_us_first,
             connect_us_last,
-            connects_per_s: most as f64 / ramped.map_or(duration_s, |point| point.at_s).max(1e-3),
+            connects_per_s: most as f64 / series::ramp_s(&self.points).max(1e-3),
             intended_per_s: self.setup.intended_per_s,
             sent_per_s: summary.messages.sent as f64 / traffic_s,
             received_per_s: summary.messages.received as f64 / traffic_s,

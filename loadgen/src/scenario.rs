@@ -26,7 +26,7 @@
 //! [[phase]]
 //! name = "without the zoo"
 //! duration = "1m"
-//! silent = ["sleepers"]
+//! silent = ["sleepers"]            # absent = [..] would keep them away
 //!
 //! [[phase]]
 //! name = "with it"
@@ -187,10 +187,15 @@ pub struct Phase {
     pub name: String,
     /// How long; the last may be open-ended and takes the rest.
     pub duration: Option<Duration>,
+    /// It ends before that when everybody who is to be there is.
+    pub ends_when_open: bool,
     /// Multiplies every rate.
     pub rate: f64,
     /// Cohorts that keep still (the zoo in the first half, to compare).
     pub silent: Vec<String>,
+    /// Cohorts that are not there yet: they open when the first phase that does not name them begins. Who is
+    /// there already stays.
+    pub absent: Vec<String>,
     /// Cut connections when the phase begins.
     pub cut: Option<Cut>,
 }
@@ -252,6 +257,14 @@ impl Scenario {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.cohorts.iter().map(|cohort| cohort.connections).sum()
+    }
+
+    /// Connections of the cohorts that such a phase does not keep away.
+    #[must_use]
+    pub fn connections_of(&self, phase: Option<&Phase>) -> u64 {
+        let is_there = |cohort: &&Cohort| phase.is_none_or(|p| !p.absent.contains(&cohort.name));
+        let there = self.cohorts.iter().filter(is_there);
+        there.map(|cohort| cohort.connections).sum()
     }
 
     /// Names of the cohorts and whether they misbehave: the tags of the report.

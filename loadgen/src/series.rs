@@ -244,6 +244,25 @@ pub fn steps(points: &[Point], least_s: f64, counter: impl Fn(&Point) -> u64) ->
     )
 }
 
+/// How long connections were being opened, until nearly all stood: without the phases in which all those that
+/// were wanted so far stood, too.
+#[must_use]
+pub fn ramp_s(points: &[Point]) -> f64 {
+    let nearly = |count: u64, of: u64| count * 1000 >= of * 995;
+    let most = points.iter().map(|point| point.traffic.connected).max();
+    let (mut stood, mut length_s) = (0, 0.0);
+    for (from_s, point) in intervals(points) {
+        if nearly(stood, most.unwrap_or_default()) {
+            break;
+        }
+        if !nearly(stood, point.traffic.requested) {
+            length_s += point.at_s - from_s;
+        }
+        stood = point.traffic.connected;
+    }
+    length_s
+}
+
 /// How long messages were sent: without the ramp before and the last answers after.
 #[must_use]
 pub fn traffic_s(points: &[Point]) -> Option<f64> {
@@ -267,6 +286,25 @@ const POINTS_MAX: usize = 604_800;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ramp_is_as_long_as_somebody_was_missing() {
+        let point = |at_s: f64, connected, requested| {
+            let mut point = Point {
+                at_s,
+                ..Point::default()
+            };
+            (point.traffic.connected, point.traffic.requested) = (connected, requested);
+            point
+        };
+        // A second for the first ten, three seconds of only them, two for the others, and a hold.
+        let mut points = vec![point(1.0, 10, 10), point(4.0, 10, 10)];
+        points.extend([point(5.0, 500, 1000), point(6.0, 999, 1000)]);
+        points.push(point(60.0, 1000, 1000));
+        assert_eq!(ramp_s(&points), 3.0);
+        assert_eq!(ramp_s(&points[..2]), 1.0);
+        assert_eq!(ramp_s(&[]), 0.0);
+    }
 
     #[test]
     fn every_column_survives_the_file() {

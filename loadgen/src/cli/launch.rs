@@ -336,6 +336,7 @@ fn rate_order(scenario: &Scenario, factor: f64) -> Command {
     Command::Phase(Arc::new(PhaseOrder {
         rate: factor,
         silent: vec![false; scenario.cohorts.len()],
+        absent: vec![false; scenario.cohorts.len()],
         cut: None,
     }))
 }

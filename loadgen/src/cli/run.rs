@@ -261,7 +261,9 @@ fn add_bystanders(arguments: &Arguments, scenario: &mut Scenario) -> Read<()> {
         name: format!("{text} the {name}"),
         duration,
         rate: 1.0,
+        ends_when_open: false,
         silent,
+        absent: Vec::new(),
         cut: None,
     };
     scenario.phases = vec![
@@ -385,7 +387,9 @@ fn storm_phases(arguments: &Arguments, duration: Duration) -> Read<Vec<Phase>> {
         name: name.into(),
         duration,
         rate: 1.0,
+        ends_when_open: false,
         silent: Vec::new(),
+        absent: Vec::new(),
         cut,
     };
     Ok(vec![

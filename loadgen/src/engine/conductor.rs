@@ -46,6 +46,8 @@ pub struct Conductor {
     last_dials: (u64, u64),
     peak: (u64, u64),
     phase: Option<usize>,
+    /// What phases that ended early have left over.
+    saved: Duration,
     is_running: bool,
     /// Between two reports.
     pulse: Duration,
@@ -76,7 +78,7 @@ impl Conductor {
         view: View,
         collector: Collector,
     ) -> Self {
-        let brief_connections = brief.scenario.connections();
+        let wanted = brief.scenario.connections_of(brief.scenario.phases.first());
         let latest = (0..crew.threads()).map(|_| None).collect();
         Self {
             scenario: Arc::clone(&brief.scenario),
@@ -93,9 +95,10 @@ impl Conductor {
             last_dials: (0, 0),
             peak: (0, 0),
             phase: None,
+            saved: Duration::ZERO,
             is_running: false,
             pulse: RAMP_TICK,
-            wanted: brief_connections,
+            wanted,
             interrupts: 0,
             asked: 0,
         }
@@ -103,11 +106,17 @@ impl Conductor {
 
     /// The whole run, from the ramp to the books.
     pub fn perform(mut self) -> io::Result<crate::summary::Summary> {
-        while self.interrupts == 0 && self.elapsed() < self.scenario.duration {
+        while self.interrupts == 0 && self.elapsed() + self.saved < self.scenario.duration {
             self.enter_phase();
             let sum = self.tick()?;
+            if sum.awaited == 0 {
+                self.end_opening_phase();
+            }
             if !self.is_running && sum.awaited == 0 {
                 self.begin_traffic();
+            }
+            if self.is_running {
+                self.pulse = if sum.awaited > 0 { RAMP_TICK } else { TICK };
             }
         }
         self.finish()
@@ -199,8 +208,22 @@ impl Conductor {
         self.crew.tell_all(&Command::Start);
     }
 
+    /// Everybody is there: a phase that was for that is over.
+    fn end_opening_phase(&mut self) {
+        let now = self.elapsed() + self.saved;
+        if let Some((at, began)) = self.scenario.phase_at(now)
+            && self.phase == Some(at)
+            && let phase = &self.scenario.phases[at]
+            && phase.ends_when_open
+            && let Some(length) = phase.duration
+        {
+            self.saved += (began + length).saturating_sub(now);
+        }
+    }
+
     fn enter_phase(&mut self) {
-        let now = self.scenario.phase_at(self.elapsed()).map(|(at, _)| at);
+        let now = self.scenario.phase_at(self.elapsed() + self.saved);
+        let now = now.map(|(at, _)| at);
         if now == self.phase {
             return;
         }
@@ -208,13 +231,20 @@ impl Conductor {
         let Some(phase) = now.map(|at| &self.scenario.phases[at]) else {
             return;
         };
-        let silent = self.scenario.cohorts.iter();
-        let silent = silent.map(|cohort| phase.silent.contains(&cohort.name));
+        let cohorts = &self.scenario.cohorts;
+        let are_in = |names: &[String]| {
+            cohorts
+                .iter()
+                .map(|cohort| names.contains(&cohort.name))
+                .collect()
+        };
         let order = PhaseOrder {
             rate: phase.rate,
-            silent: silent.collect(),
+            silent: are_in(&phase.silent),
+            absent: are_in(&phase.absent),
             cut: phase.cut,
         };
+        self.wanted = self.wanted.max(self.scenario.connections_of(Some(phase)));
         let name = phase.name.clone();
         self.view.note(&format!("phase: {name}"));
         let at_s = self.elapsed().as_secs_f64();

@@ -32,6 +32,8 @@ pub struct PhaseOrder {
     pub rate: f64,
     /// By cohort: keeps still.
     pub silent: Vec<bool>,
+    /// By cohort: is not dialled yet.
+    pub absent: Vec<bool>,
     /// Cut connections now.
     pub cut: Option<Cut>,
 }
@@ -63,7 +65,7 @@ impl<N: Net> Fleet<N> {
         for troop in &mut self.troops {
             troop.start(now_ns);
         }
-        self.open_the_zoo();
+        self.open_cohorts();
         self.top_up_all();
     }
 
@@ -72,20 +74,25 @@ impl<N: Net> Fleet<N> {
         for (troop, silent) in self.troops.iter_mut().zip(&phase.silent) {
             troop.set_rate(now_ns, phase.rate, *silent);
         }
-        self.open_the_zoo();
+        for (troop, absent) in self.troops.iter_mut().zip(&phase.absent) {
+            troop.is_absent = *absent;
+        }
+        self.open_cohorts();
         if let Some(cut) = phase.cut {
             self.cut(cut.share, cut.by);
         }
         self.top_up_all();
     }
 
-    /// Beasts come when traffic flows and their phase has begun: the others are measured without them first.
-    fn open_the_zoo(&mut self) {
+    /// Cohorts come with their phase. Beasts come when traffic flows besides, and not in a phase in which they
+    /// are silent: the others are measured without them first.
+    fn open_cohorts(&mut self) {
+        let now_ns = self.net.now_ns();
         for (cohort, troop) in self.troops.iter().enumerate() {
-            if matches!(troop.cohort.kind, Kind::Zoo { .. }) {
-                let is_open = self.stage == Stage::Running && !troop.is_silent;
-                self.ramp.set_held(cohort, !is_open);
-            }
+            let is_beast = matches!(troop.cohort.kind, Kind::Zoo { .. });
+            let is_caged = is_beast && (self.stage != Stage::Running || troop.is_silent);
+            self.ramp
+                .set_held(cohort, troop.is_absent || is_caged, now_ns);
         }
     }
 

@@ -30,6 +30,17 @@ pub struct Ramp {
     bucket: Option<TokenBucket>,
     /// What paces this thread once all were dialled: its part of the rate.
     afterwards: Option<TokenBucket>,
+    turns: Turns,
+}
+
+/// What the timetable is made from.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    rate_per_s: f64,
+    thread: u32,
+    threads: u32,
+    /// Threads that dial at the same time.
+    abreast: u32,
 }
 
 /// What is left of one cohort.
@@ -50,6 +61,8 @@ impl Ramp {
     #[must_use]
     pub fn new(brief: &Brief, thread: u32, now_ns: u64) -> Self {
         let mut first = 0;
+        let opening = brief.scenario.phases.first();
+        let is_absent = |name: &String| opening.is_some_and(|phase| phase.absent.contains(name));
         let fresh = brief.scenario.cohorts.iter().map(|cohort| {
             let count = share(cohort.connections, thread, brief.threads);
             let part = Fresh {
@@ -58,32 +71,49 @@ impl Ramp {
                 begun: 0,
                 count,
                 ceiling: count,
-                is_held: matches!(cohort.kind, Kind::Zoo { .. }),
+                is_held: matches!(cohort.kind, Kind::Zoo { .. }) || is_absent(&cohort.name),
             };
             first += cohort.connections;
             part
         });
-        let fresh: Vec<Fresh> = fresh.collect();
-        let rate_per_s = brief.scenario.ramp_per_s;
+        let mut ramp = Self {
+            fresh: fresh.collect(),
+            redial: VecDeque::new(),
+            bucket: None,
+            afterwards: None,
+            turns: Turns {
+                rate_per_s: brief.scenario.ramp_per_s,
+                thread,
+                threads: brief.threads,
+                abreast: brief.abreast.clamp(1, brief.threads),
+            },
+        };
+        ramp.set_timetable(now_ns);
+        ramp
+    }
+
+    /// When this thread dials those that are fresh now.
+    fn set_timetable(&mut self, now_ns: u64) {
+        let Turns {
+            rate_per_s,
+            thread,
+            threads,
+            abreast,
+        } = self.turns;
+        if rate_per_s <= 0.0 {
+            return;
+        }
         // A hundredth of a second at once: a worker that was away for a moment catches up.
         let bucket = |threads: u32, from_ns| {
             let rate_per_s = rate_per_s / f64::from(threads);
-            (rate_per_s > 0.0).then(|| TokenBucket::new(rate_per_s, rate_per_s / 100.0, from_ns))
+            TokenBucket::new(rate_per_s, rate_per_s / 100.0, from_ns)
         };
-        let abreast = brief.abreast.clamp(1, brief.threads);
-        let mine: u64 = fresh.iter().map(Fresh::left).sum();
+        let mine: u64 = self.fresh.iter().map(Fresh::left).sum();
         let turn_s = mine as f64 * f64::from(abreast) / rate_per_s;
         let turns_before = f64::from(thread / abreast);
-        let from_ns = match rate_per_s > 0.0 {
-            true => now_ns + (turns_before * turn_s * 1e9) as u64,
-            false => now_ns,
-        };
-        Self {
-            fresh,
-            redial: VecDeque::new(),
-            bucket: bucket(abreast, from_ns),
-            afterwards: bucket(brief.threads, now_ns),
-        }
+        let from_ns = now_ns + (turns_before * turn_s * 1e9) as u64;
+        self.bucket = Some(bucket(abreast, from_ns));
+        self.afterwards = Some(bucket(threads, now_ns));
     }
 
     /// Connections this thread will hold.
@@ -97,9 +127,14 @@ impl Ramp {
         self.fresh[cohort].left()
     }
 
-    /// Keeps a cohort back, or lets it go.
-    pub fn set_held(&mut self, cohort: usize, is_held: bool) {
-        self.fresh[cohort].is_held = is_held;
+    /// Keeps a cohort back, or lets it go: then the threads take turns from here.
+    pub fn set_held(&mut self, cohort: usize, is_held: bool, now_ns: u64) {
+        let fresh = &mut self.fresh[cohort];
+        let is_released = fresh.is_held && !is_held;
+        fresh.is_held = is_held;
+        if is_released && fresh.left() > 0 {
+            self.set_timetable(now_ns);
+        }
     }
 
     /// Nobody is dialled any more.

@@ -33,6 +33,8 @@ pub struct Troop {
     first_number: u64,
     /// Keeps still in this phase.
     pub is_silent: bool,
+    /// Is not dialled in this phase.
+    pub is_absent: bool,
     schedule: Option<OpenLoop>,
     thread: (u32, u32),
     seed: u64,
@@ -68,6 +70,7 @@ impl Troop {
             roster: Roster::with_capacity(mine as usize),
             books: Books::default(),
             is_silent: false,
+            is_absent: false,
             schedule: None,
             thread: (thread, brief.threads),
             seed,

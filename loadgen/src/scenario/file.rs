@@ -256,23 +256,43 @@ fn handshake(reader: &Reader<'_>) -> Result<Handshake, ScenarioError> {
 }
 
 fn phase(reader: &Reader<'_>, cohorts: &[Cohort]) -> Result<Phase, ScenarioError> {
-    reader.only(&["name", "duration", "rate", "silent", "cut", "by"])?;
-    let silent = reader.texts("silent")?;
-    if let Some(unknown) = silent
-        .iter()
-        .find(|name| cohorts.iter().all(|cohort| cohort.name != **name))
-    {
-        return Err(reader.error_at("silent", format!("there is no cohort `{unknown}`")));
-    }
+    reader.only(&[
+        "name",
+        "duration",
+        "ends_when_open",
+        "rate",
+        "silent",
+        "absent",
+        "cut",
+        "by",
+    ])?;
+    let silent = names_of(reader, "silent", cohorts)?;
+    let absent = names_of(reader, "absent", cohorts)?;
     let share = reader.quantity("cut", parse_share)?;
     let by = reader.choice("by", CutBy::ALL)?.unwrap_or(CutBy::Rst);
     Ok(Phase {
         name: reader.text("name")?.unwrap_or("phase").to_owned(),
         duration: reader.duration("duration")?,
+        ends_when_open: reader.flag("ends_when_open")?.unwrap_or(false),
         rate: reader.quantity("rate", parse_rate)?.unwrap_or(1.0),
-        silent: silent.into_iter().map(str::to_owned).collect(),
+        silent,
+        absent,
         cut: share.map(|share| Cut { share, by }),
     })
+}
+
+/// A list of cohorts.
+fn names_of(
+    reader: &Reader<'_>,
+    key: &str,
+    cohorts: &[Cohort],
+) -> Result<Vec<String>, ScenarioError> {
+    let names = reader.texts(key)?;
+    let is_unknown = |name: &&&str| cohorts.iter().all(|cohort| cohort.name != **name);
+    match names.iter().find(is_unknown) {
+        Some(unknown) => Err(reader.error_at(key, format!("there is no cohort `{unknown}`"))),
+        None => Ok(names.into_iter().map(str::to_owned).collect()),
+    }
 }
 
 /// Whether a header can stand in a request: a token as its name, nothing in its value that ends a line.

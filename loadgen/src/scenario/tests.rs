@@ -34,6 +34,7 @@ heartbeat = "10s"
 name = "before"
 duration = "30s"
 silent = ["sleepers"]
+absent = ["sleepers"]
 
 [[phase]]
 duration = "30s"

@@ -154,6 +154,7 @@ impl World {
         let order = PhaseOrder {
             rate,
             silent: vec![is_silent; self.brief.scenario.cohorts.len()],
+            absent: vec![false; self.brief.scenario.cohorts.len()],
             cut,
         };
         self.fleet.obey(&Command::Phase(Arc::new(order)));

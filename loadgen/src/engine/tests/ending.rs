@@ -18,6 +18,7 @@ fn cut(share: f64, by: CutBy) -> Command {
     Command::Phase(Arc::new(PhaseOrder {
         rate: 1.0,
         silent: vec![false],
+        absent: vec![false],
         cut: Some(Cut { share, by }),
     }))
 }

@@ -263,6 +263,7 @@ fn an_event_of_an_earlier_tenant_is_nobodys() {
         crate::engine::orders::PhaseOrder {
             rate: 1.0,
             silent: vec![false],
+            absent: vec![false],
             cut: Some(all),
         },
     )));
@@ -284,6 +285,42 @@ fn an_event_of_an_earlier_tenant_is_nobodys() {
     world.stale.push((old, gone));
     world.turn();
     assert_eq!(world.fleet.counts.upgraded, 1);
+}
+
+#[test]
+fn who_is_absent_comes_with_a_later_phase() {
+    let mut late = cohort(Kind::Idle, 6);
+    late.name = "late".into();
+    let mut brief = brief(vec![cohort(Kind::Idle, 2), late]);
+    let scenario = std::sync::Arc::make_mut(&mut brief.scenario);
+    scenario.ramp_per_s = 4.0;
+    scenario.phases.push(crate::scenario::Phase {
+        name: "alone".into(),
+        duration: Some(std::time::Duration::from_secs(3)),
+        rate: 1.0,
+        ends_when_open: false,
+        silent: Vec::new(),
+        absent: vec!["late".into()],
+        cut: None,
+    });
+    let mut world = World::new(brief);
+    world.run(3 * SECOND);
+    assert_eq!((world.live().len(), world.fleet.awaited()), (2, 0));
+    let everybody = crate::engine::orders::PhaseOrder {
+        rate: 1.0,
+        silent: vec![false; 2],
+        absent: vec![false; 2],
+        cut: None,
+    };
+    world
+        .fleet
+        .obey(&Command::Phase(std::sync::Arc::new(everybody)));
+    assert_eq!(world.fleet.awaited(), 6);
+    // At the rate of the ramp from now on, and not with what could have been dialled meanwhile.
+    world.run(SECOND);
+    assert!(world.live().len() <= 2 + 4, "{}", world.live().len());
+    world.run(SECOND);
+    assert_eq!((world.live().len(), world.fleet.awaited()), (8, 0));
 }
 
 #[test]
