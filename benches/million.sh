@@ -13,6 +13,9 @@
 #   --port PORT      of the server (default 9000)
 #   --tls            over wss, with a certificate made for this run (ramp then 2500/s by default)
 #   --tls-resume     the same, and the generator resumes sessions (ramp then 3500/s by default)
+#   --rooms SIZE     over the hub: every connection is a user with a token of its own, subscribed to a room of SIZE
+#                    in the Centrifuge protocol (ramp then 10k/s by default, less with --tls)
+#   --deliveries N/s with --rooms: what all members together hear (default 20000/s)
 #
 # It asks the doctor first and sets, as root and for this run only, what is missing. Both ends run in a
 # network namespace made for them, because that can have a hash table for so many sockets without a
@@ -24,18 +27,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 N=1000000 ALONE=1m HOLD=5m RAMP='' ACTIVE='' RATE=20k/s REPORT='' PORT=9000 TLS='' RESUME=()
+ROOMS='' DELIVERIES=20000/s
 
-usage() { sed -n '2,23s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,26s/^# \{0,1\}//p' "$0"; }
 die() { echo "million.sh: $1" >&2; exit 2; }
 
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --alone | --hold | --ramp | --active | --rate | --report | --port)
+        --alone | --hold | --ramp | --active | --rate | --report | --port | --rooms | --deliveries)
             [[ $# -ge 2 ]] || die "$1 needs a value"
             case $1 in
                 --alone) ALONE=$2 ;; --hold) HOLD=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
                 --rate) RATE=$2 ;; --report) REPORT=$2 ;; --port) PORT=$2 ;;
+                --rooms) ROOMS=$2 ;; --deliveries) DELIVERIES=$2 ;;
             esac
             shift 2 ;;
         --tls) TLS=yes; shift ;;
@@ -47,10 +52,14 @@ done
 [[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
 [[ -n $ACTIVE ]] || ACTIVE=$((N / 10 < 10000 ? N / 10 : 10000))
 [[ $ACTIVE =~ ^[0-9]+$ && $ACTIVE -lt $N ]] || die "--active is a plain number below $N"
+[[ -z $ROOMS || $ROOMS =~ ^[0-9]+$ && $ROOMS -ge 2 && $ROOMS -le $N ]] || die "--rooms is a plain number, 2 or more"
+[[ ${DELIVERIES%/s} =~ ^[0-9]+$ ]] || die "--deliveries is written 20000/s"
 # A handshake takes a third of a millisecond of both ends together: two cores at this rate have a fifth of
 # their time left, and nobody is measured starving.
-[[ -n $RAMP ]] || case $TLS${RESUME[*]} in '') RAMP=45k/s ;; yes) RAMP=2500/s ;; *) RAMP=3500/s ;; esac
-[[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N${TLS:+-tls}
+[[ -n $RAMP ]] || case $TLS${RESUME[*]}${ROOMS:+rooms} in
+    '') RAMP=45k/s ;; rooms) RAMP=10k/s ;; yes | yesrooms) RAMP=2500/s ;; *) RAMP=3500/s ;;
+esac
+[[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N${TLS:+-tls}${ROOMS:+-rooms}
 [[ ! -e $REPORT/summary.json ]] || die "$REPORT holds a report already: --report DIR"
 
 cargo build --release --locked --package throng --package loadgen
@@ -110,11 +119,35 @@ if [[ -n $TLS ]]; then
     SCHEME=wss GAUGE=$((PORT + 1)) TRUST=(--ca "$WORK/tls/ca.pem" "${RESUME[@]}")
 fi
 
+APP=() TARGET="$SCHEME://127.0.0.1:$PORT/echo"
+if [[ -n $ROOMS ]]; then
+    TARGET="$SCHEME://127.0.0.1:$PORT/connection/websocket"
+    (umask 077; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$WORK/secret")
+    # Anonymous clients get nowhere, users into any room, and its members speak. What was said is kept for
+    # those who come back.
+    cat >"$WORK/throng.toml" <<TOML
+[auth]
+anonymous = "off"
+
+[[auth.keys]]
+algorithm = "HS256"
+file = "$WORK/secret"
+
+[[namespaces]]
+name = "chat"
+subscribe = "users"
+publish = "subscribers"
+history_size = 10
+history_ttl = "1m"
+TOML
+    APP=(--config "$WORK/throng.toml" --app hub)
+fi
+
 echo "== the server"
 # A little more than N: the kernel spreads connections over workers, but not evenly.
 # It pings whom it has not heard for a minute; the generator's heartbeats come first, once per 25 s, so
 # that each connection is proven by a question and its answer and not by two.
-"${INSIDE[@]}" "$THRONG" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
+"${INSIDE[@]}" "$THRONG" "${APP[@]}" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
     --ping-interval 60s --drain-secs 5 &
 SERVER=$!
 ready() { "${INSIDE[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT" 2>/dev/null; }
@@ -137,8 +170,35 @@ DURATION=$((ALONE_S + RAMP_S + HOLD_S))
 
 cat >"$WORK/scenario.toml" <<TOML
 name = "$N connections"
-target = "$SCHEME://127.0.0.1:$PORT/echo"
+target = "$TARGET"
 ramp = "$RAMP"
+TOML
+if [[ -n $ROOMS ]]; then
+    DURATION=$((RAMP_S + HOLD_S))
+    cat >>"$WORK/scenario.toml" <<TOML
+
+[[cohort]]
+name = "rooms"
+kind = "chat"
+connections = $N
+room_size = $ROOMS
+channel = "chat:room{room}"
+token_secret = "$WORK/secret"
+rate = "$((${DELIVERIES%/s} / ROOMS > 0 ? ${DELIVERIES%/s} / ROOMS : 1))/s"
+size = "100"
+heartbeat = "25s"
+
+[[phase]]
+name = "the rooms fill"
+duration = "${RAMP_S}s"
+ends_when_open = true
+
+[[phase]]
+name = "the rooms chat"
+duration = "${HOLD_S}s"
+TOML
+else
+    cat >>"$WORK/scenario.toml" <<TOML
 
 [[cohort]]
 name = "quiet"
@@ -169,6 +229,7 @@ silent = ["active"]
 name = "among $N"
 duration = "${HOLD_S}s"
 TOML
+fi
 
 echo "== the run: ${DURATION} s, the ramp included"
 status=0

@@ -16,7 +16,7 @@ use crate::report::bundle::BundleWriter;
 use crate::series::{self, Point};
 use crate::summary::{
     Cohort, Connections, Fanout, Generator, Judged, Latency, Messages, Outcome, PhaseLatency,
-    Rates, Server, Storm, Summary, Tls, Verdict,
+    Rates, Rooms, Server, Storm, Summary, Tls, Verdict,
 };
 use crate::thresholds::{Evidence, Threshold};
 
@@ -62,6 +62,8 @@ pub struct Totals {
     pub tls12: u64,
     /// How those that were cut came back.
     pub storm: Option<Storm>,
+    /// Rooms, and who sat in them.
+    pub rooms: Option<Rooms>,
     /// How a broadcast spread.
     pub fanout: Option<Fanout>,
     /// Things that happened and make the numbers weaker than they look.
@@ -268,6 +270,7 @@ impl Collector {
         summary.storm = totals.storm;
         summary.tls = self.tls(totals);
         summary.fanout = totals.fanout;
+        summary.rooms = totals.rooms.clone();
         summary.phases = self.phases.iter().map(Phase::conclude).collect();
         for messages in &totals.messages {
             add_messages(&mut summary.messages, messages);

@@ -1,7 +1,8 @@
 //! What a connect costs, from the first port of a pool to the last.
 //!
-//! Processor time of the thread around its system calls (socket, bind, connect, and on loopback the server's
-//! kernel, too), one mean a report. Who else ran meanwhile is not in it: a search for ports would be.
+//! Measured around the system calls (socket, bind, connect) on the thread that makes them, mean by mean of a
+//! report. What the machine does to that thread meanwhile is in it, so single values scatter; what a
+//! search for ports would do is a slope.
 
 use crate::ledger::ramp_of;
 use crate::series::Point;
@@ -19,7 +20,7 @@ pub struct Part {
     pub from: u64,
     /// And after.
     pub to: u64,
-    /// Mean processor time of a connect between, in microseconds.
+    /// Mean time of a connect between, in microseconds.
     pub us: f64,
 }
 

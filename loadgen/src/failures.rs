@@ -67,6 +67,16 @@ pub enum Failure {
     Closed(u16),
     /// TLS failed, in this way.
     Tls(TlsFailure),
+    /// The server does not let us into a room, or does not pass a message on; its code, where it has codes.
+    Denied(u16),
+    /// What the server said is none of the dialect's messages.
+    Unintelligible,
+    /// The way into the room was not answered in time.
+    NotJoined,
+    /// Missed while away, and the server could not make up for it.
+    NotRecovered,
+    /// More in a room than there can be, or nobody.
+    WrongPresence,
     /// Cut by ourselves, with messages under way.
     Cut,
     /// No source port left here.
@@ -169,9 +179,7 @@ impl Failure {
             Self::BadHttp | Self::HeadTooLong | Self::BadHandshake | Self::BadAcceptKey => {
                 "whoever answered is no WebSocket server, or a cache in between"
             }
-            Self::BadNegotiation => {
-                "the server chose what was not offered, or grants the offer only in part"
-            }
+            Self::BadNegotiation => "the server chose what was not offered",
             Self::Protocol(violation) => violation.reason(),
             Self::LateAnswer => "slower than --answer-timeout; it was counted as lost before",
             Self::WrongEcho | Self::Duplicate | Self::OutOfOrder | Self::Gap => {
@@ -179,6 +187,15 @@ impl Failure {
             }
             Self::Closed(_) => "the server said goodbye in form",
             Self::Tls(failure) => failure.hint(),
+            Self::Denied(_) => {
+                "the server's answer to a command: token, rights of the channel, or a limit"
+            }
+            Self::Unintelligible => "is this the path of --dialect?",
+            Self::NotJoined => "connected, and the way into the room was not answered in time",
+            Self::NotRecovered => {
+                "the history of the channel is too short, too young, or switched off"
+            }
+            Self::WrongPresence => "the server counts others in a room than there can be",
             Self::Cut => "the scenario cut it",
             Self::LocalPorts => {
                 "source ports: `loadgen plan` shows the pool; another program may hold some"
@@ -200,6 +217,11 @@ impl fmt::Display for Failure {
             Self::Status(status) => return write!(f, "status_{status}"),
             Self::Closed(code) => return write!(f, "closed_{code}"),
             Self::Tls(failure) => return failure.fmt(f),
+            Self::Denied(code) => return write!(f, "denied_{code}"),
+            Self::Unintelligible => "unintelligible",
+            Self::NotJoined => "not_joined",
+            Self::NotRecovered => "not_recovered",
+            Self::WrongPresence => "wrong_presence",
             Self::Refused => "refused",
             Self::ResetBeforeUpgrade => "reset_before_upgrade",
             Self::Reset => "reset",
@@ -300,6 +322,10 @@ pub fn hint_for(class: &str) -> &'static str {
         Failure::OutOfOrder,
         Failure::Gap,
         Failure::LateAnswer,
+        Failure::Unintelligible,
+        Failure::NotJoined,
+        Failure::NotRecovered,
+        Failure::WrongPresence,
         Failure::Cut,
         Failure::LocalPorts,
         Failure::LocalDescriptors,
@@ -315,6 +341,7 @@ pub fn hint_for(class: &str) -> &'static str {
             TlsFailure::Handshake(Refusal::PeerAlert(0)).hint()
         }
         None if class.starts_with("status_") => Failure::Status(0).hint(),
+        None if class.starts_with("denied_") => Failure::Denied(0).hint(),
         None if class.starts_with("closed_") => Failure::Closed(0).hint(),
         None if class.starts_with("protocol_") => "the server broke the protocol in this way",
         None => "",

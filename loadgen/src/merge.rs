@@ -141,6 +141,14 @@ fn add(merged: &mut Bundle, other: &Bundle) {
         mine.connections += cohort.connections;
         add_messages(&mut mine.messages, &cohort.messages);
     }
+    if let (Some(rooms), Some(theirs)) = (&mut merged.summary.rooms, &other.summary.rooms) {
+        rooms.rooms += theirs.rooms;
+        rooms.joined += theirs.joined;
+        rooms.publications += theirs.publications;
+        rooms.recovered += theirs.recovered;
+        rooms.not_recovered += theirs.not_recovered;
+        rooms.replayed += theirs.replayed;
+    }
     if let (Some(tls), Some(theirs)) = (&mut merged.summary.tls, &other.summary.tls) {
         add_tls(tls, theirs);
     }

@@ -36,6 +36,8 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::dialect::Dialect;
+use crate::identity::Identity;
 use crate::schedule::Arrivals;
 use crate::target::Target;
 use crate::thresholds::Threshold;
@@ -122,6 +124,39 @@ pub enum Kind {
         /// How.
         beast: Beast,
     },
+    /// Sits in a room and hears what is said there; comes back when it is cut, and wants what it missed.
+    Rooms {
+        /// Publications per second, all rooms together.
+        pace: Pace,
+        /// What a room is like.
+        floor: Floor,
+        /// How it comes back.
+        backoff: Backoff,
+    },
+}
+
+/// What rooms are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor {
+    /// Connections of a room, at the most: rooms are as even as the number of connections allows.
+    pub size: u64,
+    /// Everybody speaks in turn (a chat), and not one of each room (a feed).
+    pub everyone: bool,
+    /// How rooms are spoken of.
+    pub dialect: Dialect,
+    /// Ask how many are there, on entering.
+    pub presence: bool,
+}
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            size: 100,
+            everyone: true,
+            dialect: Dialect::Centrifuge,
+            presence: false,
+        }
+    }
 }
 
 /// When messages are sent.
@@ -174,8 +209,13 @@ pub struct MessageShape {
 pub struct Handshake {
     /// `Sec-WebSocket-Protocol`.
     pub subprotocol: Option<String>,
-    /// Further headers. `{n}` in a value becomes the connection's number: a token template.
+    /// Further headers. In a value, `{n}` becomes the connection's number, `{user}` and `{token}` what its
+    /// identity says, `{room}` its room.
     pub headers: Vec<(String, String)>,
+    /// Who it is.
+    pub identity: Identity,
+    /// The name of its room; `{room}` becomes the room's number.
+    pub channel: String,
     /// Ping this often when nothing else is said.
     pub heartbeat: Duration,
 }
@@ -222,7 +262,38 @@ pub enum CutBy {
 
 impl Kind {
     /// Names of the kinds, as files and flags write them.
-    pub const NAMES: &[&str] = &["idle", "echo", "broadcast", "churn", "storm", "slow", "zoo"];
+    pub const NAMES: &[&str] = &[
+        "idle",
+        "echo",
+        "broadcast",
+        "churn",
+        "storm",
+        "slow",
+        "zoo",
+        "pubsub",
+        "chat",
+    ];
+
+    /// Whether it comes back when it is cut.
+    #[must_use]
+    pub const fn backoff(&self) -> Option<Backoff> {
+        match self {
+            Self::Storm { backoff } | Self::Rooms { backoff, .. } => Some(*backoff),
+            _ => None,
+        }
+    }
+
+    /// When it sends, if it does.
+    #[must_use]
+    pub const fn pace(&self) -> Option<Pace> {
+        match self {
+            Self::Echo { pace }
+            | Self::Slow { pace, .. }
+            | Self::Broadcast { pace, .. }
+            | Self::Rooms { pace, .. } => Some(*pace),
+            _ => None,
+        }
+    }
 
     /// Whether its latency must not count into the healthy total.
     #[must_use]
@@ -279,19 +350,13 @@ impl Scenario {
     /// Messages per second that the open-loop cohorts intend.
     #[must_use]
     pub fn intended_per_s(&self) -> f64 {
-        let pace = |kind: &Kind| match kind {
-            Kind::Echo { pace } | Kind::Broadcast { pace, .. } | Kind::Slow { pace, .. } => {
-                Some(*pace)
-            }
-            _ => None,
-        };
         let rate = |pace| match pace {
             Pace::Open { rate_per_s, .. } => rate_per_s,
             Pace::Closed { .. } => 0.0,
         };
         self.cohorts
             .iter()
-            .filter_map(|cohort| pace(&cohort.kind))
+            .filter_map(|cohort| cohort.kind.pace())
             .map(rate)
             .sum()
     }

@@ -37,7 +37,7 @@ pub struct Traffic {
     pub response_max_ms: f64,
     /// 99 % of the generator's own lateness in the last second, ms.
     pub lateness_p99_ms: f64,
-    /// Mean processor time of a connect in the last second, us: flat to the last port, or the pool is wrong.
+    /// Mean time of connect() in the last second, us: flat to the last port, or the pool is wrong.
     pub connect_us: f64,
     /// Connections that the server itself reports, where it offers a gauge; 0 where it does not.
     pub server_gauge: u64,

@@ -56,6 +56,9 @@ pub struct Summary {
     /// How a broadcast spread; `null` without one.
     #[serde(default)]
     pub fanout: Option<Fanout>,
+    /// Rooms, and who sat in them; `null` without any.
+    #[serde(default)]
+    pub rooms: Option<Rooms>,
     /// The healthy cohorts' latency by phase, when there are phases: with and without the zoo, say.
     #[serde(default)]
     pub phases: Vec<PhaseLatency>,
@@ -164,7 +167,7 @@ pub struct Quantiles {
 pub struct Rates {
     /// Connects during the ramp.
     pub connects_per_s: f64,
-    /// Mean processor time of a connect in the first quarter of the ramp's connections, in microseconds; 0 where the
+    /// Mean time of a connect in the first quarter of the ramp's connections, in microseconds; 0 where the
     /// ramp was too short to say.
     #[serde(default)]
     pub connect_us_first: f64,
@@ -247,6 +250,27 @@ pub struct Fanout {
     pub median: Quantiles,
     /// Of the last receiver's.
     pub last: Quantiles,
+}
+
+/// Rooms: `messages` counts deliveries, one per publication and member.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rooms {
+    /// The protocol.
+    pub dialect: String,
+    /// Members of a room, at the most.
+    pub size: u64,
+    /// Rooms.
+    pub rooms: u64,
+    /// Connections in their room at the end.
+    pub joined: u64,
+    /// Publications sent.
+    pub publications: u64,
+    /// Connections that came back and got what they had missed.
+    pub recovered: u64,
+    /// Connections that came back and were told that it is lost.
+    pub not_recovered: u64,
+    /// Deliveries that were made up for; they are received, and in no latency.
+    pub replayed: u64,
 }
 
 /// One phase.

@@ -290,6 +290,7 @@ impl<'a> World<'a> {
             tls12: 0,
             storm: None,
             fanout: None,
+            rooms: None,
             connections: Connections {
                 requested: self.invention.connections,
                 connected: traffic.connected,

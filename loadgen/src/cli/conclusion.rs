@@ -16,6 +16,7 @@ pub(super) fn of_run(summary: &Summary) -> String {
     lines.extend(tls(summary));
     lines.extend(phases(summary));
     lines.extend(fanout(summary));
+    lines.extend(rooms(summary));
     lines.extend(storm(summary));
     lines.extend(costs(summary));
     lines.extend(findings(summary));
@@ -125,6 +126,21 @@ fn fanout(summary: &Summary) -> Vec<String> {
         lines.push(format!("  {name:<8}{}", quantiles_line(quantiles)));
     }
     lines
+}
+
+fn rooms(summary: &Summary) -> Option<String> {
+    let rooms = summary.rooms.as_ref()?;
+    let back = match rooms.recovered + rooms.not_recovered {
+        0 => String::new(),
+        _ => format!(
+            "; {} came back and recovered ({} deliveries made up for), {} could not",
+            rooms.recovered, rooms.replayed, rooms.not_recovered
+        ),
+    };
+    Some(format!(
+        "{} rooms of up to {} over {}: {} connections in theirs, {} publications{back}",
+        rooms.rooms, rooms.size, rooms.dialect, rooms.joined, rooms.publications
+    ))
 }
 
 fn storm(summary: &Summary) -> Option<String> {

@@ -11,6 +11,7 @@ use throng::sys::{clock, random, rlimit, signals};
 use super::trust::Belief;
 use super::{RunOptions, SearchOptions, Vary, plan_of};
 use crate::collect::{Collector, Setup};
+use crate::dialect::Dialect;
 use crate::engine::brief::{Brief, Place, publications_of};
 use crate::engine::conductor::{Conductor, Held};
 use crate::engine::gate::Gate;
@@ -101,13 +102,14 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
         bail!("a scenario has at most {COHORTS_MAX} cohorts");
     }
     let pace_of = |kind: &Kind| match kind {
-        Kind::Broadcast { pace, .. } => Some(*pace),
+        Kind::Broadcast { pace, .. } | Kind::Rooms { pace, .. } => Some(*pace),
         _ => None,
     };
     let mut broadcasts = scenario.cohorts.iter().filter_map(|c| pace_of(&c.kind));
     if broadcasts.any(|pace| matches!(pace, Pace::Closed { .. })) {
         bail!("a broadcast publishes at a rate, it has no closed loop: --rate 10/s");
     }
+    check_rooms(&scenario)?;
     if scenario.thresholds.is_empty() {
         scenario.thresholds = expectations(&scenario);
     }
@@ -170,6 +172,27 @@ fn start(options: &RunOptions) -> anyhow::Result<Conductor> {
     Ok(conductor)
 }
 
+/// Rooms have their place in a message, or in the path.
+fn check_rooms(scenario: &Scenario) -> anyhow::Result<()> {
+    for cohort in &scenario.cohorts {
+        let Kind::Rooms { floor, .. } = cohort.kind else {
+            continue;
+        };
+        let channel = &cohort.handshake.channel;
+        let in_path = scenario.targets.iter().all(|t| t.path.contains("{room}"));
+        if floor.dialect == Dialect::Raw && !in_path {
+            bail!("the raw dialect names the room in the path: ws://HOST:PORT/raw/room{{room}}");
+        }
+        if floor.dialect != Dialect::Raw && !channel.is_empty() && !channel.contains("{room}") {
+            bail!("--channel `{channel}` names one room for all of them: it needs {{room}}");
+        }
+        if !cohort.messages.text {
+            bail!("rooms are spoken in with text: --payload text");
+        }
+    }
+    Ok(())
+}
+
 /// What everybody expects who says nothing else: all connections alive, no answer wrong or lost.
 fn expectations(scenario: &Scenario) -> Vec<Threshold> {
     let steady = scenario
@@ -179,10 +202,7 @@ fn expectations(scenario: &Scenario) -> Vec<Threshold> {
         .filter(|cohort| !matches!(cohort.kind, Kind::Churn { .. } | Kind::Storm { .. }));
     let steady: u64 = steady.map(|cohort| cohort.connections).sum();
     let cut = scenario.phases.iter().any(|phase| phase.cut.is_some());
-    let has_storm = scenario
-        .cohorts
-        .iter()
-        .any(|c| matches!(c.kind, Kind::Storm { .. }));
+    let has_storm = scenario.cohorts.iter().any(|c| c.kind.backoff().is_some());
     let mut expected = vec![
         "errors>0".to_owned(),
         "lost>0".to_owned(),
@@ -201,12 +221,27 @@ fn report_of(options: &RunOptions, scenario: &Scenario) -> anyhow::Result<Option
     let Some(dir) = &options.report else {
         return Ok(None);
     };
-    let command = std::env::args().collect();
+    let command = without_tokens(std::env::args());
     let environment = Environment::read(&ProcRoot::machine(), command, options.server_pid);
     let tags: Vec<String> = scenario.tags().into_iter().map(|(name, _)| name).collect();
     let writer = BundleWriter::create(dir, &tags, &environment, unix_s())
         .with_context(|| format!("--report {}", dir.display()))?;
     Ok(Some(writer))
+}
+
+/// The command line as a report may show it.
+fn without_tokens(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut is_secret = false;
+    let hide = |word: String| {
+        let shown = match word.split_once('=') {
+            _ if is_secret => HIDDEN.to_owned(),
+            Some(("--token", _)) => format!("--token={HIDDEN}"),
+            _ => word.clone(),
+        };
+        is_secret = word == "--token";
+        shown
+    };
+    words.map(hide).collect()
 }
 
 fn setup_of(
@@ -293,7 +328,9 @@ fn set_rate(scenario: &mut Scenario, total_per_s: f64) -> anyhow::Result<()> {
     let intended = scenario.intended_per_s();
     let mut paces = 0;
     for cohort in &mut scenario.cohorts {
-        let (Kind::Echo { pace } | Kind::Broadcast { pace, .. }) = &mut cohort.kind else {
+        let (Kind::Echo { pace } | Kind::Broadcast { pace, .. } | Kind::Rooms { pace, .. }) =
+            &mut cohort.kind
+        else {
             continue;
         };
         paces += 1;
@@ -392,6 +429,8 @@ fn nanos(span: Duration) -> u64 {
 }
 
 const INSECURE: &str = "--insecure: NO CERTIFICATE IS CHECKED. Whoever answers is believed; measure with it, prove nothing with it.";
+/// Stands for a token.
+const HIDDEN: &str = "...";
 /// Cohorts are numbered in a byte.
 const COHORTS_MAX: usize = 250;
 /// Whatever is asked for, a server may say this much.

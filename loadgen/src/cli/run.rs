@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::CliError;
 use super::arguments::Arguments;
 use crate::backoff::Backoff;
+use crate::dialect::Dialect;
+use crate::identity::{Identity, Signer, Token};
 use crate::pool::SourcePool;
 use crate::ports::UNPRIVILEGED;
 use crate::scenario::{
-    self, ARRIVALS, Beast, Cohort, Cut, CutBy, HEARTBEAT, Handshake, Kind, MessageShape, Pace,
-    Phase, Scenario, parse_bytes_per_s, parse_size,
+    self, ARRIVALS, Beast, Cohort, Cut, CutBy, Floor, HEARTBEAT, Handshake, Kind, MessageShape,
+    Pace, Phase, Scenario, parse_bytes_per_s, parse_size,
 };
 use crate::schedule::Arrivals;
 use crate::target::Target;
@@ -221,7 +223,7 @@ fn single(arguments: &Arguments) -> Read<Scenario> {
         duration,
         ramp_per_s: 0.0,
         seed: None,
-        phases: if name == "storm" {
+        phases: if name == "storm" || arguments.one("--cut").is_some() {
             storm_phases(arguments, duration)?
         } else {
             Vec::new()
@@ -276,18 +278,18 @@ fn add_bystanders(arguments: &Arguments, scenario: &mut Scenario) -> Read<()> {
 fn kind_of(arguments: &Arguments, name: &str) -> Read<Kind> {
     Ok(match name {
         "idle" => Kind::Idle,
+        "pubsub" | "chat" => Kind::Rooms {
+            pace: rate_of(arguments)?,
+            floor: floor_of(arguments, name)?,
+            backoff: arguments
+                .choice("--backoff", Backoff::ALL)?
+                .unwrap_or_default(),
+        },
         "broadcast" => {
             let publishers = arguments
                 .quantity("--publishers", parse_count)?
                 .unwrap_or(1);
-            let pace = match pace_of(arguments)? {
-                open @ Pace::Open { .. } => open,
-                // It has no answers to wait for, so no closed loop.
-                Pace::Closed { .. } => Pace::Open {
-                    rate_per_s: 1.0,
-                    arrivals: Arrivals::Even,
-                },
-            };
+            let pace = rate_of(arguments)?;
             Kind::Broadcast { pace, publishers }
         }
         "churn" => Kind::Churn {
@@ -318,6 +320,50 @@ fn kind_of(arguments: &Arguments, name: &str) -> Read<Kind> {
         _ => Kind::Echo {
             pace: pace_of(arguments)?,
         },
+    })
+}
+
+/// The schedule of those who have no answers to wait for, so no closed loop.
+fn rate_of(arguments: &Arguments) -> Read<Pace> {
+    Ok(match pace_of(arguments)? {
+        open @ Pace::Open { .. } => open,
+        Pace::Closed { .. } => Pace::Open {
+            rate_per_s: 1.0,
+            arrivals: Arrivals::Even,
+        },
+    })
+}
+
+fn floor_of(arguments: &Arguments, name: &str) -> Read<Floor> {
+    let size = arguments.quantity("--room-size", parse_count)?;
+    let dialect = arguments.choice("--dialect", Dialect::ALL)?;
+    Ok(Floor {
+        size: size.unwrap_or(Floor::default().size).max(1),
+        everyone: name == "chat",
+        dialect: dialect.unwrap_or_default(),
+        presence: arguments.has("--presence"),
+    })
+}
+
+fn identity_of(arguments: &Arguments) -> Read<Identity> {
+    let token = match (arguments.one("--token"), arguments.one("--token-secret")) {
+        (Some(_), Some(_)) => {
+            return Err(CliError(
+                "--token is written, --token-secret signs: not both".into(),
+            ));
+        }
+        (Some(template), None) => Some(Token::Template(template.to_owned())),
+        (None, Some(path)) => {
+            let signer = Signer::of_file(path.as_ref());
+            let signer =
+                signer.map_err(|error| CliError(format!("--token-secret {path}: {error}")))?;
+            Some(Token::Signed(signer))
+        }
+        (None, None) => None,
+    };
+    Ok(Identity {
+        user: arguments.one("--user").unwrap_or_default().to_owned(),
+        token,
     })
 }
 
@@ -371,6 +417,8 @@ fn handshake_of(arguments: &Arguments) -> Read<Handshake> {
             .all("--header")
             .map(header)
             .collect::<Read<Vec<_>>>()?,
+        identity: identity_of(arguments)?,
+        channel: arguments.one("--channel").unwrap_or_default().to_owned(),
         heartbeat: arguments
             .quantity("--heartbeat", parse_duration)?
             .unwrap_or(HEARTBEAT),

@@ -19,15 +19,16 @@ use super::dispatch::{Dispatch, handshake_histogram};
 use super::fanout::Skew;
 use super::gauge::Gauge;
 use super::orders::{Command, PhaseOrder};
+use super::rooms::RoomCounts;
 use super::view::View;
 use super::worker::Crew;
 use crate::collect::{Collector, Stretch, Totals};
 use crate::failures::FailureCounts;
 use crate::histograms::{Interval, quantiles_ms};
 use crate::sample::Sampler;
-use crate::scenario::Scenario;
+use crate::scenario::{Kind, Scenario};
 use crate::series::{Point, Traffic};
-use crate::summary::{Connections, Storm};
+use crate::summary::{Connections, Rooms, Storm};
 
 /// A run in progress.
 pub struct Conductor {
@@ -398,6 +399,7 @@ impl Conductor {
             cohort_connections: open,
             tls12,
             storm: self.storm(),
+            rooms: self.rooms(),
             fanout: std::mem::take(&mut self.skew).finish(),
             warnings,
         }
@@ -432,6 +434,27 @@ impl Conductor {
             );
         }
         warnings
+    }
+
+    fn rooms(&self) -> Option<Rooms> {
+        let dispatches = self.latest.iter().flatten();
+        let counts = dispatches.filter_map(|dispatch| dispatch.rooms);
+        let counts = counts.reduce(RoomCounts::plus)?;
+        let mut kinds = self.scenario.cohorts.iter().map(|cohort| cohort.kind);
+        let floor = kinds.find_map(|kind| match kind {
+            Kind::Rooms { floor, .. } => Some(floor),
+            _ => None,
+        })?;
+        Some(Rooms {
+            dialect: floor.dialect.to_string(),
+            size: floor.size,
+            rooms: counts.rooms,
+            joined: counts.joined,
+            publications: counts.published,
+            recovered: counts.recovered,
+            not_recovered: counts.not_recovered,
+            replayed: counts.replayed,
+        })
     }
 
     fn storm(&self) -> Option<Storm> {

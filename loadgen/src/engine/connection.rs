@@ -42,7 +42,7 @@ pub enum Phase {
 
 /// Yes/no facts, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// The peer's end is known to be behind the bytes: a short read is not the last.
@@ -61,6 +61,13 @@ impl Flags {
     pub const MUTE: Self = Self(1 << 6);
     /// Was cut in a storm and is on its way back.
     pub const RETURNING: Self = Self(1 << 7);
+
+    /// A member of its room: what is said there is expected of it, also while it is away.
+    pub const MEMBER: Self = Self(1 << 8);
+    /// In its room.
+    pub const JOINED: Self = Self(1 << 9);
+    /// Joined without having been away, or without what it missed.
+    pub const FRESH: Self = Self(1 << 10);
 
     /// Whether this is so.
     #[must_use]
@@ -141,7 +148,7 @@ pub struct Connection<S> {
     pub tls: Option<SessionId>,
     /// Its messages under way.
     pub order: Order,
-    /// Number of its next message.
+    /// Number of its next message; in a room, the last offset it saw.
     pub next_seq: u32,
     /// The second in which it was last heard.
     pub heard_s: u32,
@@ -151,7 +158,7 @@ pub struct Connection<S> {
     pub place: u32,
     /// The tick at which something of its own is due: a heartbeat, an answer to one.
     pub due_tick: u32,
-    /// The tick at which it ends: a life, a handshake's patience.
+    /// The tick at which it ends: a life, a handshake's patience. In a room, the one in which it joined.
     pub end_tick: u32,
     /// Tells it from those that had this slot before.
     pub generation: u32,
@@ -205,11 +212,17 @@ impl<S> Connection<S> {
         self.compression = Compression::default();
         self.pending = None;
         self.order = Order::EMPTY;
-        self.next_seq = 0;
-        self.seen = Sequence::starting_at(0);
         self.heard_s = NEVER_HEARD;
-        self.flags = Flags::default();
         self.phase = Phase::Waiting;
+        let is_member = self.flags.has(Flags::MEMBER);
+        self.flags = Flags::default();
+        if is_member {
+            // It knows where it was, and wants what it missed.
+            self.flags.set(Flags::MEMBER);
+        } else {
+            self.next_seq = 0;
+            self.seen = Sequence::starting_at(0);
+        }
     }
 
     /// Whether bytes wait for the socket.

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::books::Books;
 use super::fanout::Part;
 use super::fleet::{Counts, Recovery};
+use super::rooms::RoomCounts;
 use crate::failures::FailureCounts;
 use crate::histograms::Recorded;
 use crate::tuples::TupleCounts;
@@ -36,6 +37,8 @@ pub struct Dispatch {
     pub parts: BTreeMap<u32, Part>,
     /// How those that were cut come back.
     pub recovery: Option<Recovery>,
+    /// The rooms of all cohorts, where there are any.
+    pub rooms: Option<RoomCounts>,
     /// No entry is left: everything is closed.
     pub is_empty: bool,
 }

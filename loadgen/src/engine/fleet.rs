@@ -30,6 +30,7 @@ use super::liveness::Liveness;
 use super::net::Net;
 use super::parting::End;
 use super::ramp::Ramp;
+use super::rooms::RoomCounts;
 use super::tls::{HELD_BYTES_MAX, Tls};
 use super::troop::Troop;
 use crate::failures::FailureCounts;
@@ -102,7 +103,7 @@ pub struct Counts {
     pub retries: u64,
     /// Connections that will not come back.
     pub gone: u64,
-    /// Processor time spent in dialling, and how often.
+    /// Time spent in dialling, and how often.
     pub dial_ns: u64,
     /// See `dial_ns`.
     pub dials: u64,
@@ -230,6 +231,7 @@ impl<N: Net> Fleet<N> {
             parts: self.take_parts(),
             handshakes,
             recovery: (self.recovery.cut > 0).then(|| self.recovery.clone()),
+            rooms: self.room_counts(),
             is_empty: self.entries.0.is_empty(),
         }
     }
@@ -241,6 +243,11 @@ impl<N: Net> Fleet<N> {
                 fanout.note(&mut troop.books);
             }
         }
+    }
+
+    fn room_counts(&self) -> Option<RoomCounts> {
+        let rooms = self.troops.iter().filter_map(|troop| troop.rooms.as_ref());
+        rooms.map(|rooms| rooms.counts).reduce(RoomCounts::plus)
     }
 
     fn take_parts(&mut self) -> BTreeMap<u32, Part> {

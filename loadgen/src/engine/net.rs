@@ -17,9 +17,6 @@ pub trait Net {
     /// Monotonic time.
     fn now_ns(&self) -> u64;
 
-    /// Processor time of this thread: what something cost, whoever else ran meanwhile.
-    fn spent_ns(&self) -> u64;
-
     /// Starts a connection and asks for its events, edge-triggered, tagged with `id`.
     fn dial(
         &mut self,
@@ -55,10 +52,6 @@ impl Net for Sockets {
 
     fn now_ns(&self) -> u64 {
         clock::monotonic_ns()
-    }
-
-    fn spent_ns(&self) -> u64 {
-        clock::thread_cpu_ns()
     }
 
     fn dial(

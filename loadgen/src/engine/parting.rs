@@ -78,6 +78,10 @@ impl<N: Net> Fleet<N> {
             lost += 1;
         }
         troop.books.lose(why, lost);
+        if let Some(rooms) = &mut troop.rooms {
+            let room = rooms.room_of(u64::from(connection.number) - troop.first_number);
+            rooms.leave(index, &mut connection.flags, room);
+        }
         let is_publisher = troop.is_publisher(connection.number);
         match &mut troop.fanout {
             Some(fanout) if is_publisher => fanout.remove_publisher(index),
@@ -149,7 +153,16 @@ impl<N: Net> Fleet<N> {
                 Some(delay_ms) => self.wait(index, end, delay_ms),
                 None => {
                     let gone = self.entries.0.remove(index as usize);
-                    self.troops[usize::from(gone.cohort)].entries -= 1;
+                    let troop = &mut self.troops[usize::from(gone.cohort)];
+                    troop.entries -= 1;
+                    if let Some(rooms) = troop
+                        .rooms
+                        .as_mut()
+                        .filter(|_| gone.flags.has(Flags::MEMBER))
+                    {
+                        let room = rooms.room_of(u64::from(gone.number) - troop.first_number);
+                        rooms.remove(room, gone.seen, reason_of(end), &mut troop.books);
+                    }
                     self.counts.gone += 1;
                 }
             }
@@ -193,23 +206,21 @@ impl<N: Net> Fleet<N> {
         let kind = self.troops[usize::from(connection.cohort)].cohort.kind;
         let attempts = u32::from(connection.attempts);
         let is_attempt = connection.is_new();
-        match (kind, end) {
-            (Kind::Storm { backoff }, End::Cut(_)) => backoff.delay_ms(0, &mut self.random),
-            (_, End::Cut(_)) => None,
-            (Kind::Storm { backoff }, _)
-                if connection.flags.has(Flags::RETURNING) || !is_attempt =>
-            {
+        match (kind.backoff(), end) {
+            (Some(backoff), End::Cut(_)) => backoff.delay_ms(0, &mut self.random),
+            (None, End::Cut(_)) => None,
+            (Some(backoff), _) if connection.flags.has(Flags::RETURNING) || !is_attempt => {
                 backoff.delay_ms(attempts, &mut self.random)
             }
             // What it does, it does on purpose: being thrown out is no reason to give up.
-            (Kind::Zoo { .. }, _) => Some(ZOO_PAUSE_MS),
+            _ if matches!(kind, Kind::Zoo { .. }) => Some(ZOO_PAUSE_MS),
             (_, End::Failed(_)) if is_attempt => {
                 // They are counted in a byte.
                 let most = self.brief.retries_max.min(u64::from(u8::MAX));
                 let may_retry = u64::from(attempts) < most;
                 may_retry.then(|| Backoff::FullJitter.delay_ms(attempts, &mut self.random))?
             }
-            (Kind::Churn { .. }, _) => Some(0),
+            _ if matches!(kind, Kind::Churn { .. }) => Some(0),
             _ => None,
         }
     }
@@ -220,7 +231,7 @@ impl<N: Net> Fleet<N> {
         }
         let is_storm = {
             let cohort = usize::from(self.connection(index).cohort);
-            matches!(self.troops[cohort].cohort.kind, Kind::Storm { .. })
+            self.troops[cohort].cohort.kind.backoff().is_some()
         };
         let connection = self.connection(index);
         let returns =
@@ -245,7 +256,7 @@ impl<N: Net> Fleet<N> {
 
     /// Cuts a share of those that a storm may cut, at once.
     pub(super) fn cut(&mut self, share: f64, by: CutBy) {
-        let storms = |kind: Kind| matches!(kind, Kind::Storm { .. });
+        let storms = |kind: Kind| kind.backoff().is_some();
         let has_storm = self.troops.iter().any(|troop| storms(troop.cohort.kind));
         let mut victims = Vec::new();
         for troop in &self.troops {

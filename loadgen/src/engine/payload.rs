@@ -58,7 +58,12 @@ impl Payloads {
             return;
         }
         out.extend_from_slice(head);
-        let mut left = length - head.len();
+        self.append_text(out, stamp, length - head.len());
+    }
+
+    /// Appends the text that only this message has.
+    pub fn append_text(&self, out: &mut Vec<u8>, stamp: Stamp, length: usize) {
+        let mut left = length;
         let mut from = start_of(stamp);
         while left > 0 {
             let piece = left.min(PERIOD);
@@ -101,13 +106,18 @@ impl Payloads {
             return payload == &head[head.len() - payload.len()..];
         }
         let (front, text) = payload.split_at(head.len());
+        front == head && self.is_text(text, stamp)
+    }
+
+    /// Whether this is the text that only this message has.
+    #[must_use]
+    pub fn is_text(&self, text: &[u8], stamp: Stamp) -> bool {
         let mut from = start_of(stamp);
-        front == head
-            && text.chunks(PERIOD).all(|piece| {
-                let expected = &self.pattern[from..from + piece.len()];
-                from = (from + piece.len()) % PERIOD;
-                piece == expected
-            })
+        text.chunks(PERIOD).all(|piece| {
+            let expected = &self.pattern[from..from + piece.len()];
+            from = (from + piece.len()) % PERIOD;
+            piece == expected
+        })
     }
 
     fn head<'r>(&self, stamp: Stamp, room: &'r mut [u8; TEXT_STAMP_BYTES]) -> &'r [u8] {

@@ -193,6 +193,7 @@ impl<N: Net> Fleet<N> {
         let awaited = troops.map(|(cohort, troop)| {
             let to_open = match troop.cohort.kind {
                 Kind::Churn { .. } | Kind::Zoo { .. } => 0,
+                Kind::Rooms { .. } => troop.entries - troop.joined(),
                 _ => troop.entries - troop.roster.members().len() as u64,
             };
             self.ramp.fresh_left(cohort) + to_open
@@ -331,13 +332,13 @@ impl<N: Net> Fleet<N> {
     /// Finds a free tuple and dials it.
     fn claim(&mut self, id: ConnId, options: DialOptions) -> Result<(TupleId, N::Stream), Failure> {
         for _ in 0..TAKEN_TRIES_MAX {
-            let before_ns = self.net.spent_ns();
-            let taken = self.tuples.take(self.net.now_ns() / 1_000_000);
+            let began_ns = self.net.now_ns();
+            let taken = self.tuples.take(began_ns / 1_000_000);
             let (tuple_id, tuple) = taken.map_err(|_| Failure::LocalPorts)?;
             let place = tuple.listener as usize;
             let to = self.brief.places[place].address;
             let dialled = self.net.dial(id, tuple.source, to, options);
-            self.counts.dial_ns += self.net.spent_ns() - before_ns;
+            self.counts.dial_ns += self.net.now_ns() - began_ns;
             self.counts.dials += 1;
             match dialled {
                 Ok(stream) => return Ok((tuple_id, stream)),

@@ -14,6 +14,7 @@ use super::connection::{Flags, Phase};
 use super::fleet::Fleet;
 use super::net::Net;
 use super::parting::End;
+use super::rooms::{Member, Outcome};
 use super::sending::opcode;
 use crate::failures::Failure;
 use crate::random::mix;
@@ -27,6 +28,8 @@ enum Heard {
     Everything,
     /// An answer came: a closed loop may send.
     Answer,
+    /// It was about its room.
+    Room(Outcome),
     /// Its payload, when that could be one of ours.
     Pong(Option<[u8; 8]>),
     Ping(Vec<u8>),
@@ -171,10 +174,11 @@ impl<N: Net> Fleet<N> {
             &input[HEADROOM..]
         };
         let scanned = &mut opening.scanned;
-        let checked = troop.with_request(place, connection.number, opening.nonce, |request| {
-            let accepted = check_response(response, scanned, request);
-            accepted.map(|found| found.map(|(accepted, length)| (accepted.agreed, length)))
-        });
+        let checked =
+            troop.with_request(place, connection.number, opening.nonce, false, |request| {
+                let accepted = check_response(response, scanned, request);
+                accepted.map(|found| found.map(|(accepted, length)| (accepted.agreed, length)))
+            });
         match checked {
             Ok(None) if in_pieces => {}
             Ok(None) => opening.received = input[HEADROOM..].to_vec(),
@@ -224,17 +228,27 @@ impl<N: Net> Fleet<N> {
             self.handshakes.saturating_record(took_ns);
         }
         connection.drop_empty_pending();
-        if connection.flags.has(Flags::RETURNING) {
-            connection.flags.clear(Flags::RETURNING);
-            let after_ms = now_ns.saturating_sub(self.recovery.cut_at_ns) / 1_000_000;
-            self.recovery.back_after_ms.saturating_record(after_ms);
-        }
         if let Kind::Churn { life } = troop.cohort.kind {
             let life_ns = crate::schedule::jittered_ns(life.as_nanos() as u64, &mut self.random);
             connection.end_tick = tick + ticks(life_ns);
         }
         self.set_first_beat(index, tick);
+        let cohort = usize::from(self.connection(index).cohort);
+        match self.troops[cohort].rooms {
+            Some(_) => self.enter_room(index, now_ns),
+            None => self.came_back(index, now_ns),
+        }
         self.top_up(index);
+    }
+
+    /// Of those that were cut, one is back.
+    pub(super) fn came_back(&mut self, index: u32, now_ns: u64) {
+        let flags = &mut self.connection(index).flags;
+        if flags.has(Flags::RETURNING) {
+            flags.clear(Flags::RETURNING);
+            let after_ms = now_ns.saturating_sub(self.recovery.cut_at_ns) / 1_000_000;
+            self.recovery.back_after_ms.saturating_record(after_ms);
+        }
     }
 
     /// Frames, whole or in part.
@@ -253,6 +267,7 @@ impl<N: Net> Fleet<N> {
                 Ok(Heard::Nothing) => {}
                 Ok(Heard::Everything) => break,
                 Ok(Heard::Answer) => has_answer = true,
+                Ok(Heard::Room(outcome)) => self.on_room(index, outcome, now_ns),
                 Ok(Heard::Pong(payload)) => self.on_pong(index, payload, now_ns),
                 Ok(Heard::Ping(payload)) => self.on_ping(index, &payload),
                 Ok(Heard::Close(code)) => {
@@ -276,16 +291,10 @@ impl<N: Net> Fleet<N> {
         connection.heard_s = self.liveness.heard(connection.heard_s);
         if connection.flags.has(Flags::PINGED) {
             connection.flags.clear(Flags::PINGED);
-            // It was due for the answer; now it is for the next beat. If that comes later, its timer fires
-            // early, once; if it comes sooner, the timer would sleep through it.
-            let answer_tick = connection.due_tick;
-            let tick = self.brief.tick(now_ns);
-            let beat = answer_tick - ticks(self.brief.answer_timeout_ns);
-            let next = self.beat_after(index, beat, tick);
+            // It was due for the answer; now it is for the next beat. Its timer fires early, once.
+            let beat = connection.due_tick - ticks(self.brief.answer_timeout_ns);
+            let next = self.beat_after(index, beat, self.brief.tick(now_ns));
             self.connection(index).due_tick = next;
-            if next < answer_tick {
-                self.arm(index, tick);
-            }
         }
     }
 
@@ -320,6 +329,23 @@ impl<N: Net> Fleet<N> {
         let troop = &mut self.troops[tag];
         if connection.phase != Phase::Open || troop.pace().is_none() {
             return Ok(Heard::Nothing);
+        }
+        if let Some(rooms) = &mut troop.rooms {
+            let room = rooms.room_of(u64::from(connection.number) - troop.first_number);
+            let Ok(text) = str::from_utf8(message.payload()) else {
+                return Err(Failure::Unintelligible);
+            };
+            let member = Member {
+                seen: &mut connection.seen,
+                offset: &mut connection.next_seq,
+                flags: &mut connection.flags,
+                joined_tick: &mut connection.end_tick,
+                room,
+            };
+            let clock = (self.brief.origin_ns, self.brief.tick(now_ns));
+            let books = &mut troop.books;
+            let outcome = rooms.hear(member, index, text, clock, &troop.payloads, books);
+            return Ok(Heard::Room(outcome));
         }
         if troop.fanout.is_some() {
             if !troop.is_publisher(connection.number)

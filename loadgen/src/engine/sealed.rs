@@ -44,7 +44,7 @@ impl<N: Net> Fleet<N> {
         let nonce = opening.map_or([0; 16], |opening| opening.nonce);
         let mut request = Vec::new();
         let place = &self.brief.places[place];
-        let written = troop.with_request(place, connection.number, nonce, |asked| {
+        let written = troop.with_request(place, connection.number, nonce, true, |asked| {
             append_request(&mut request, asked)
         });
         debug_assert!(

@@ -130,6 +130,10 @@ impl<N: Net> Fleet<N> {
                     self.publish(cohort, intended_ns);
                     continue;
                 }
+                if self.troops[cohort].rooms.is_some() {
+                    self.speak(cohort, intended_ns);
+                    continue;
+                }
                 let sender = self.troops[cohort].roster.next_turn();
                 match sender.filter(|_| self.flights.has_room()) {
                     Some(index) => {

@@ -4,6 +4,7 @@
 mod chaos;
 mod ending;
 mod opening;
+mod rooms;
 mod secured;
 mod talking;
 mod wire;

@@ -57,6 +57,15 @@ impl<N: Net> Fleet<N> {
     fn give_up_deliveries(&mut self) {
         for (_, connection) in &mut self.entries.0 {
             let troop = &mut self.troops[usize::from(connection.cohort)];
+            if let Some(rooms) = troop
+                .rooms
+                .as_ref()
+                .filter(|_| connection.flags.has(Flags::MEMBER))
+            {
+                let room = rooms.room_of(u64::from(connection.number) - troop.first_number);
+                let lost = rooms.give_up(room, &mut connection.seen);
+                troop.books.lose(Failure::AnswerTimeout, lost);
+            }
             let is_receiver =
                 connection.phase == Phase::Open && !troop.is_publisher(connection.number);
             if let (true, Some(fanout)) = (is_receiver, &mut troop.fanout) {
@@ -118,19 +127,28 @@ impl<N: Net> Fleet<N> {
     }
 
     /// Sets the timer of an open connection to the first of all that is due.
-    pub(super) fn arm(&mut self, index: u32, tick: u32) {
+    fn arm(&mut self, index: u32, tick: u32) {
         let connection = &self.entries.0[index as usize];
         let next = match self.troops[usize::from(connection.cohort)].cohort.kind {
             Kind::Churn { .. } if self.stage <= Stage::Running => {
                 connection.due_tick.min(connection.end_tick)
             }
             Kind::Slow { .. } | Kind::Zoo { .. } => tick + 1,
-            _ => connection.due_tick,
+            _ => {
+                let entry_tick = self.entry_tick(index).unwrap_or(u32::MAX);
+                connection.due_tick.min(entry_tick)
+            }
         };
         self.set_timer(index, next);
     }
 
     fn on_beat(&mut self, index: u32, tick: u32) {
+        if self
+            .entry_tick(index)
+            .is_some_and(|end_tick| tick >= end_tick)
+        {
+            return self.doom(index, End::Failed(Failure::NotJoined));
+        }
         let connection = &self.entries.0[index as usize];
         let (due_tick, end_tick) = (connection.due_tick, connection.end_tick);
         match self.troops[usize::from(connection.cohort)].cohort.kind {

@@ -8,8 +8,10 @@ use super::brief::{Brief, Place};
 use super::fanout::Fanout;
 use super::payload::Payloads;
 use super::ramp::share;
+use super::rooms::Rooms;
 use super::roster::Roster;
 use crate::failures::Failure;
+use crate::identity::NUMBER;
 use crate::random::Random;
 use crate::scenario::{Cohort, Kind, Pace};
 use crate::schedule::OpenLoop;
@@ -29,8 +31,10 @@ pub struct Troop {
     pub books: Books,
     /// The broadcast, if that is what it does.
     pub fanout: Option<Fanout>,
+    /// The rooms, if it sits in some.
+    pub rooms: Option<Rooms>,
     /// Number of the cohort's first connection.
-    first_number: u64,
+    pub first_number: u64,
     /// Keeps still in this phase.
     pub is_silent: bool,
     /// Is not dialled in this phase.
@@ -43,7 +47,6 @@ pub struct Troop {
     /// The phase's factor on every rate, and the search's.
     rate_factor: f64,
     deflate: DeflateConfig,
-    has_template: bool,
 }
 
 impl Troop {
@@ -63,6 +66,10 @@ impl Troop {
             Kind::Broadcast { publishers, .. } => publishers.min(cohort.connections),
             _ => cohort.connections,
         };
+        let rooms = match cohort.kind {
+            Kind::Rooms { floor, .. } => Some(Rooms::new(floor, mine, (thread, brief.threads))),
+            _ => None,
+        };
         let part = share(senders, thread, brief.threads) as f64 / senders.max(1) as f64;
         Self {
             payloads: Payloads::new(cohort.messages.text),
@@ -76,6 +83,7 @@ impl Troop {
             seed,
             part,
             fanout: publications.map(|shared| Fanout::new(shared, senders)),
+            rooms,
             first_number,
             rate_factor: 1.0,
             deflate: DeflateConfig {
@@ -86,11 +94,6 @@ impl Troop {
                 },
                 ..DeflateConfig::default()
             },
-            has_template: cohort
-                .handshake
-                .headers
-                .iter()
-                .any(|(_, value)| value.contains(TEMPLATE)),
             cohort,
         }
     }
@@ -107,12 +110,36 @@ impl Troop {
     /// When this cohort sends, if it does.
     #[must_use]
     pub const fn pace(&self) -> Option<Pace> {
-        match self.cohort.kind {
-            Kind::Echo { pace } | Kind::Slow { pace, .. } | Kind::Broadcast { pace, .. } => {
-                Some(pace)
-            }
-            _ => None,
-        }
+        self.cohort.kind.pace()
+    }
+
+    /// Which of its cohort a connection is, from 0.
+    #[must_use]
+    pub fn nth(&self, number: u32) -> u64 {
+        u64::from(number) - self.first_number
+    }
+
+    /// Connections that are in their rooms.
+    #[must_use]
+    pub fn joined(&self) -> u64 {
+        self.rooms.as_ref().map_or(0, |rooms| rooms.counts.joined)
+    }
+
+    /// The number of a connection's room in the run; 0 where there are none.
+    #[must_use]
+    pub fn room_number(&self, number: u32) -> u32 {
+        let rooms = self.rooms.as_ref();
+        rooms.map_or(0, |rooms| rooms.number_of(rooms.room_of(self.nth(number))))
+    }
+
+    /// The name of a room.
+    #[must_use]
+    pub fn channel(&self, room_number: u32) -> String {
+        let template = match self.cohort.handshake.channel.as_str() {
+            "" => CHANNEL,
+            given => given,
+        };
+        template.replace(ROOM, &room_number.to_string())
     }
 
     /// Messages a connection of a closed loop keeps under way; 0 while it keeps still or in an open loop.
@@ -127,7 +154,7 @@ impl Troop {
     /// Whether this connection publishes.
     #[must_use]
     pub fn is_publisher(&self, number: u32) -> bool {
-        let nth = u64::from(number) - self.first_number;
+        let nth = self.nth(number);
         self.fanout
             .as_ref()
             .is_some_and(|fanout| fanout.publishes(nth))
@@ -195,34 +222,39 @@ impl Troop {
         fanout.receive(seen, stamp.seq, now_ns, &mut self.books)
     }
 
-    /// Hands the request of one connection to `use_it`: it borrows from all over the place.
+    /// Hands the request of one connection to `use_it`: it borrows from all over the place. Templates are
+    /// filled only where that is seen: checking an answer needs none of it.
     pub fn with_request<T>(
         &self,
         place: &Place,
         number: u32,
         nonce: [u8; 16],
+        is_sent: bool,
         use_it: impl FnOnce(&ClientRequest<'_>) -> T,
     ) -> T {
         let handshake = &self.cohort.handshake;
         let protocol: Option<&str> = handshake.subprotocol.as_deref();
-        let headers = &handshake.headers;
-        let filled: Vec<String> = if self.has_template {
-            let number = number.to_string();
-            headers
-                .iter()
-                .map(|(_, value)| value.replace(TEMPLATE, &number))
-                .collect()
-        } else {
-            Vec::new()
+        let fill = |text: &str| match is_sent && text.contains('{') {
+            true => Some(self.fill(text, number)),
+            false => None,
         };
-        let headers: Vec<(&str, &str)> = headers
+        let path = fill(&place.path);
+        let filled: Vec<Option<String>> = handshake
+            .headers
             .iter()
-            .enumerate()
-            .map(|(at, (name, value))| (name.as_str(), filled.get(at).unwrap_or(value).as_str()))
+            .map(|(_, value)| fill(value))
+            .collect();
+        let headers: Vec<(&str, &str)> = handshake
+            .headers
+            .iter()
+            .zip(&filled)
+            .map(|((name, value), filled)| {
+                (name.as_str(), filled.as_deref().unwrap_or(value.as_str()))
+            })
             .collect();
         use_it(&ClientRequest {
             host: &place.authority,
-            target: &place.path,
+            target: path.as_deref().unwrap_or(&place.path),
             key: nonce,
             origin: None,
             protocols: protocol.as_slice(),
@@ -230,9 +262,29 @@ impl Troop {
             headers: &headers,
         })
     }
+
+    /// A template with what it stands for.
+    fn fill(&self, template: &str, number: u32) -> String {
+        let identity = &self.cohort.handshake.identity;
+        let mut text = template.replace(NUMBER, &number.to_string());
+        if text.contains(TOKEN) {
+            text = text.replace(TOKEN, &identity.token(number).unwrap_or_default());
+        }
+        if text.contains(USER) {
+            text = text.replace(USER, &identity.user(number));
+        }
+        if text.contains(ROOM) {
+            text = text.replace(ROOM, &self.room_number(number).to_string());
+        }
+        text
+    }
 }
 
 /// A text stamp.
 const PUBLICATION_BYTES_MIN: u64 = 16;
-/// Stands for the connection's number in a header's value.
-const TEMPLATE: &str = "{n}";
+/// Stand for what a connection is, in a header's value and in a path.
+const TOKEN: &str = "{token}";
+const USER: &str = "{user}";
+const ROOM: &str = "{room}";
+/// Rooms, unless they are named.
+const CHANNEL: &str = "room{room}";

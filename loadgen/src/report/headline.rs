@@ -152,14 +152,10 @@ fn numbers(summary: &Summary) -> Vec<(String, String)> {
         "connects during the ramp".to_owned(),
     )];
     if summary.latency_ms.response.count > 0 {
-        let what = if summary.messages.sent > 0 {
-            "p99 response"
-        } else {
-            "p99 heartbeat"
-        };
-        numbers.push((millis(summary.latency_ms.response.p99), what.into()));
-    }
-    if summary.messages.sent > 0 {
+        numbers.push((
+            millis(summary.latency_ms.response.p99),
+            "p99 response".into(),
+        ));
         numbers.push((
             format!(
                 "{}/s",

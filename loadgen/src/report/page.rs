@@ -7,7 +7,6 @@ use super::charts::{self, Chart, spectrum::Curve};
 use super::svg::escape;
 use crate::connect_cost::ConnectCost;
 use crate::histograms::Series;
-use crate::series::Point;
 use crate::summary::{Outcome, Summary};
 
 mod comparison;
@@ -110,18 +109,12 @@ fn traffic_cards(bundle: &Bundle) -> String {
         &ramp_text,
         charts::ramp::draw(points, charts::WIDE),
     );
-    // Who sends nothing has room here, and hardly more to look at than how the connections came.
-    html += &if bundle.summary.messages.sent > 0 {
-        let text = "Each step is one report, as wide as it lasted: the area below is the number of messages.";
-        card(
-            "",
-            "Messages per second",
-            text,
-            charts::throughput::draw(points),
-        )
-    } else {
-        connect_card(points)
-    };
+    html += &card(
+        "",
+        "Messages per second",
+        "Each step is one report, as wide as it lasted: the area below is the number of messages.",
+        charts::throughput::draw(points),
+    );
     html += &card(
         "",
         "Latency by percentile",
@@ -156,19 +149,13 @@ fn resource_cards(bundle: &Bundle) -> String {
         "Percent of one core, in means of a second or more: the kernel counts in ticks of 10 ms.",
         charts::cpu::draw(points),
     );
-    if bundle.summary.messages.sent > 0 {
-        html += &connect_card(points);
-    }
-    html
-}
-
-fn connect_card(points: &[Point]) -> String {
-    card(
+    html += &card(
         "",
-        "Cost of a connect",
-        "Processor time of socket, bind and connect, over the connections open then. A kernel that has to look for a free port makes a slope of it.",
+        "Connect cost",
+        "Mean time of socket, bind and connect over the connections open then: level to the last port of the pool.",
         charts::connect::draw(&ConnectCost::of(points)),
-    )
+    );
+    html
 }
 
 fn card(class: &str, title: &str, text: &str, chart: Option<Chart>) -> String {

@@ -3,12 +3,17 @@
 use toml::de::DeTable;
 
 use super::reader::{Reader, ScenarioError, Source};
-use super::{Beast, Cohort, Cut, CutBy, Handshake, Kind, MessageShape, Pace, Phase, Scenario};
+use super::{
+    Beast, Cohort, Cut, CutBy, Floor, Handshake, Kind, MessageShape, Pace, Phase, Scenario,
+};
 use crate::backoff::Backoff;
+use crate::dialect::Dialect;
+use crate::identity::{Identity, Signer, Token};
 use crate::schedule::Arrivals;
 use crate::target::Target;
 use crate::thresholds::Threshold;
 use crate::units::{UnitError, parse_bytes, parse_count, parse_rate, parse_share};
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads a scenario file; every error names its line. `given` is how long the command line wants it to last:
@@ -200,7 +205,29 @@ fn kind(reader: &Reader<'_>, name: &str) -> Result<(Kind, &'static [&'static str
                 &["beast"],
             )
         }
+        "pubsub" | "chat" => (rooms(reader, name == "chat")?, ROOMS),
         _ => (Kind::Idle, &[]),
+    })
+}
+
+fn rooms(reader: &Reader<'_>, everyone: bool) -> Result<Kind, ScenarioError> {
+    let pace = pace(reader)?;
+    if matches!(pace, Pace::Closed { .. }) {
+        return Err(reader.error_at(
+            "rate",
+            "rooms are spoken in at a rate, all together: rate = \"200/s\"",
+        ));
+    }
+    let size = reader.quantity("room_size", parse_count)?;
+    Ok(Kind::Rooms {
+        pace,
+        floor: Floor {
+            size: size.unwrap_or(Floor::default().size).max(1),
+            everyone,
+            dialect: reader.choice("dialect", Dialect::ALL)?.unwrap_or_default(),
+            presence: reader.flag("presence")?.unwrap_or_default(),
+        },
+        backoff: reader.choice("backoff", Backoff::ALL)?.unwrap_or_default(),
     })
 }
 
@@ -251,7 +278,29 @@ fn handshake(reader: &Reader<'_>) -> Result<Handshake, ScenarioError> {
     Ok(Handshake {
         subprotocol: reader.text("subprotocol")?.map(str::to_owned),
         headers,
+        identity: identity(reader)?,
+        channel: reader.text("channel")?.unwrap_or_default().to_owned(),
         heartbeat: reader.duration("heartbeat")?.unwrap_or(HEARTBEAT),
+    })
+}
+
+fn identity(reader: &Reader<'_>) -> Result<Identity, ScenarioError> {
+    let secret = reader.text("token_secret")?;
+    let token = match (reader.text("token")?, secret) {
+        (Some(_), Some(_)) => {
+            return Err(reader.error_at("token", "a token is written or signed, not both"));
+        }
+        (Some(template), None) => Some(Token::Template(template.to_owned())),
+        (None, Some(path)) => {
+            let signer = Signer::of_file(Path::new(path));
+            let signer = signer.map_err(|error| reader.error_at("token_secret", error))?;
+            Some(Token::Signed(signer))
+        }
+        (None, None) => None,
+    };
+    Ok(Identity {
+        user: reader.text("user")?.unwrap_or_default().to_owned(),
+        token,
     })
 }
 
@@ -334,5 +383,18 @@ const COMMON: &[&str] = &[
     "subprotocol",
     "headers",
     "heartbeat",
+    "user",
+    "token",
+    "token_secret",
+    "channel",
+];
+const ROOMS: &[&str] = &[
+    "rate",
+    "arrivals",
+    "in_flight",
+    "room_size",
+    "dialect",
+    "presence",
+    "backoff",
 ];
 const PACE: &[&str] = &["rate", "arrivals", "in_flight"];

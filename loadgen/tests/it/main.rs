@@ -7,4 +7,5 @@ mod known;
 mod misbehaving;
 mod peers;
 mod report;
+mod rooms;
 mod secured;

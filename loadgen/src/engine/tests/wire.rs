@@ -288,10 +288,6 @@ impl Net for ScriptNet {
         self.0.borrow().now_ns
     }
 
-    fn spent_ns(&self) -> u64 {
-        self.0.borrow().now_ns
-    }
-
     fn dial(
         &mut self,
         id: ConnId,

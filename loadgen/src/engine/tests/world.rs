@@ -12,6 +12,7 @@ use throng::ws::frame::{Opcode, Role, append_frame, parse_header};
 use throng::ws::handshake::accept_key;
 use throng::ws::mask::unmask;
 
+use super::rooms::Hub;
 use super::secured::TlsServer;
 use super::wire::{Kernel, ScriptNet, Wire};
 use crate::engine::brief::{Brief, Place, publications_of};
@@ -40,6 +41,8 @@ pub(super) struct World {
     answers: bool,
     /// Where the server speaks TLS.
     pub(super) tls: Option<TlsServer>,
+    /// Where the server has rooms.
+    pub(super) hub: Option<Hub>,
 }
 
 /// What a client said.
@@ -140,6 +143,7 @@ impl World {
             stale: Vec::new(),
             answers: true,
             tls: None,
+            hub: None,
         }
     }
 
@@ -184,9 +188,10 @@ impl World {
             self.turn();
             if self.answers {
                 for wire in self.live() {
-                    match &mut self.tls {
-                        Some(server) => server.serve(&wire),
-                        None => serve(&wire),
+                    match (&mut self.tls, &mut self.hub) {
+                        (Some(server), _) => server.serve(&wire),
+                        (None, Some(hub)) => hub.serve(&wire),
+                        (None, None) => serve(&wire),
                     }
                 }
             }
@@ -295,7 +300,7 @@ impl World {
             let under_way: u64 = mine.map(|(_, c)| u64::from(c.order.len())).sum();
             let books = &troop.books;
             let settled = books.received + books.lost.total();
-            if troop.fanout.is_some() {
+            if troop.fanout.is_some() || troop.rooms.is_some() {
                 // Deliveries under way are known to no connection.
                 assert!(settled <= books.sent, "cohort {cohort}: {books:?}");
             } else {

@@ -35,7 +35,7 @@ pub(in super::super) fn draw(cost: &ConnectCost) -> Option<Chart> {
         svg: svg.finish(
             HALF.0,
             HALF.1,
-            "Processor time of a connect over the connections open",
+            "Time of a connect over the connections open",
         ),
         legend: vec![("amber", "mean of a report".to_owned())],
     })

@@ -12,7 +12,30 @@ use crate::units::{millis, significant, thousands};
 
 /// What was measured and what was asked of it, in rows.
 pub(super) fn results(summary: &Summary) -> String {
-    latency(summary) + &tls(summary) + &thresholds(summary)
+    latency(summary) + &rooms(summary) + &tls(summary) + &thresholds(summary)
+}
+
+fn rooms(summary: &Summary) -> String {
+    let Some(rooms) = &summary.rooms else {
+        return String::new();
+    };
+    let mut rows = String::from(
+        "<tr><th>dialect</th><th class=\"num\">rooms</th><th class=\"num\">of up to</th><th class=\"num\">in their room</th><th class=\"num\">publications</th><th class=\"num\">recovered</th><th class=\"num\">not recovered</th><th class=\"num\">replayed</th></tr>",
+    );
+    row(
+        &mut rows,
+        &[
+            (&rooms.dialect, "path"),
+            (&thousands(rooms.rooms), "num"),
+            (&thousands(rooms.size), "num"),
+            (&thousands(rooms.joined), "num"),
+            (&thousands(rooms.publications), "num"),
+            (&thousands(rooms.recovered), "num"),
+            (&thousands(rooms.not_recovered), "num"),
+            (&thousands(rooms.replayed), "num"),
+        ],
+    );
+    section("", "Rooms", &rows)
 }
 
 /// Whom the run believed. A run that checked nobody says so in the colour of a failure.

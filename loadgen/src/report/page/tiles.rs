@@ -33,14 +33,7 @@ pub(super) fn render(summary: &Summary) -> String {
             millis(latency.p50),
             millis(latency.p999)
         );
-        let what = if summary.messages.sent > 0 {
-            "p99 response"
-        } else {
-            "p99 heartbeat"
-        };
-        tile(&mut html, &value, &unit, what, &beside);
-    }
-    if summary.messages.sent > 0 {
+        tile(&mut html, &value, &unit, "p99 response", &beside);
         let rate = thousands(summary.rates.received_per_s.round() as u64);
         let wrong = format!(
             "{} lost, {} wrong",
@@ -53,10 +46,7 @@ pub(super) fn render(summary: &Summary) -> String {
         let value = format!("{:.0}", server.rss_bytes_per_connection);
         let kernel: f64 = kernel_bytes(summary);
         let beside = if kernel > 0.0 {
-            format!(
-                "{} B of kernel, all ends here",
-                thousands(kernel.round() as u64)
-            )
+            format!("and {} B in the kernel", thousands(kernel.round() as u64))
         } else {
             String::new()
         };
