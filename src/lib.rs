@@ -28,6 +28,7 @@ pub mod page;
 pub mod proxy;
 pub mod reactor;
 pub mod server;
+pub mod service;
 pub mod sys;
 pub mod tls;
 pub mod tuning;

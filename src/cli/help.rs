@@ -24,7 +24,7 @@ Usage:
   throng version                           print the version
 
 Examples:
-  throng                                   echo on ws://127.0.0.1:9000/echo
+  throng                                   a page at http://127.0.0.1:9000/, and channels behind it
   throng --listen :9000 --workers 2        reachable from elsewhere, two event loops
   throng --config throng.toml --app echo   flags win over the file
   throng check-config throng.toml          file:line:column of every problem

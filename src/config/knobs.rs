@@ -132,9 +132,12 @@ pub static KNOBS: &[Knob] = &[
     Knob {
         name: "app",
         group: Group::Serving,
-        kind: Kind::Choice(choice!(app: "echo" => App::Echo)),
-        brief: "What answers the messages: echo sends each one back on /echo",
-        story: "GET /healthz answers 200 on the same port, whatever the application.",
+        kind: Kind::Choice(choice!(app: "hub" => App::Hub, "echo" => App::Echo)),
+        brief: "What answers the messages: channels and users (hub), or each one sent back (echo)",
+        story: "hub speaks to Centrifugo's clients on /connection/websocket, chats on /ws/chat and takes \
+            anything on /raw/CHANNEL; as long as nothing is configured it also has /echo. echo has \
+            nothing but /echo, for measuring, and asks nobody who they are. GET /healthz answers 200 \
+            on the same port, whatever the application.",
         example: "echo",
         also: &["application", "handler", "mode"],
     },

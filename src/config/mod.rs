@@ -92,6 +92,8 @@ pub enum Count {
 /// The applications that are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum App {
+    /// Channels, users, history and presence.
+    Hub,
     /// Sends every message back.
     Echo,
 }
@@ -166,7 +168,7 @@ impl Default for Config {
             workers: Count::Auto,
             max_connections: Count::Auto,
             max_memory_bytes: 0,
-            app: App::Echo,
+            app: App::Hub,
             // The default address is this machine's own; whoever opens it to the world decides anew.
             stats: true,
             page: true,

@@ -96,6 +96,11 @@ pub struct Mark<'f>(&'f str);
 pub struct Invalid;
 
 impl<'f> Mark<'f> {
+    /// Takes a value that was handed out as [`json`](Self::json).
+    pub fn of(json: &'f str) -> Self {
+        Self(json)
+    }
+
     /// The value, as JSON.
     pub fn json(self) -> &'f str {
         self.0

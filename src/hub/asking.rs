@@ -58,6 +58,7 @@ impl<F: Clone> Hub<F> {
         self.topics.at_mut(topic).waiting += 1;
         self.last_ticket = self.last_ticket.wrapping_add(1);
         self.tickets.insert((id.index, topic), self.last_ticket);
+        self.subscriptions += 1;
         self.sessions.at_mut(id.index).seats.push(Seat {
             topic,
             place: Seat::WAITING,

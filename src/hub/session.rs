@@ -18,6 +18,13 @@ pub enum Dialect {
     Raw,
 }
 
+impl SessionId {
+    /// Its slot, which is nobody else's as long as it lives.
+    pub fn index(self) -> u32 {
+        self.index
+    }
+}
+
 impl Dialect {
     /// How many there are.
     pub const COUNT: usize = 3;
@@ -43,6 +50,7 @@ pub struct Session {
     pub(crate) lag: Option<Box<Lag>>,
     /// The next one of the same user, as a link in `Users`.
     pub(crate) next_of_user: u32,
+    index: u32,
     generation: u32,
     /// What it speaks.
     pub dialect: Dialect,
@@ -50,8 +58,28 @@ pub struct Session {
     pub(crate) is_condemned: Option<Disconnect>,
 }
 
+impl Session {
+    /// Its name within this worker.
+    pub fn id(&self) -> SessionId {
+        SessionId {
+            index: self.index,
+            generation: self.generation,
+        }
+    }
+
+    /// Its memory, what hangs off it included.
+    pub fn held_bytes(&self) -> usize {
+        let conn_info = self.conn_info.as_ref().map_or(0, |text| text.len());
+        let seats = match &self.seats {
+            Seats::None | Seats::One(_) => 0,
+            Seats::Many(seats) => size_of::<Vec<Seat>>() + seats.capacity() * size_of::<Seat>(),
+        };
+        size_of::<Self>() + self.user.len() + conn_info + seats
+    }
+}
+
 // A session has a box for each of these: one cache line and a half, and none for what it lacks.
-const _: () = assert!(size_of::<Session>() <= 128);
+const _: () = assert!(size_of::<Session>() <= 80);
 const _: () = assert!(size_of::<Seat>() + size_of::<super::topic::Member>() <= 16);
 
 /// A subscription as its session sees it: where in which topic. The other half is the topic's
@@ -146,21 +174,21 @@ impl Sessions {
     ) -> SessionId {
         self.last_generation = self.last_generation.wrapping_add(1);
         let generation = self.last_generation;
-        let index = self.slab.insert(Session {
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).expect("fewer than 2^32 connections");
+        entry.insert(Session {
             conn,
             user,
             conn_info,
             seats: Seats::None,
             lag: None,
             next_of_user: u32::MAX,
+            index,
             generation,
             dialect,
             is_condemned: None,
         });
-        SessionId {
-            index: u32::try_from(index).expect("fewer than 2^32 connections"),
-            generation,
-        }
+        SessionId { index, generation }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -175,6 +203,11 @@ impl Sessions {
     pub(crate) fn of_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         let session = self.slab.get_mut(id.index as usize)?;
         (session.generation == id.generation).then_some(session)
+    }
+
+    /// The session in that slot, if it is taken.
+    pub(crate) fn get(&self, index: u32) -> Option<&Session> {
+        self.slab.get(index as usize)
     }
 
     /// The session in that slot, which must be taken.

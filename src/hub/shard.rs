@@ -29,8 +29,10 @@ use super::world::{Tally, World};
 pub struct HubConfig {
     /// Our number.
     pub worker: u16,
-    /// How many there are.
+    /// How many there may be. Those above the homes may join later.
     pub workers: u16,
+    /// The first so many of them are homes to channels and users: as many for ever.
+    pub homes: u16,
     /// The secret that names are hashed with, the same for all workers.
     pub secret: u64,
     /// What makes the epochs and client names of this process its own.
@@ -44,7 +46,7 @@ pub struct HubConfig {
 /// One worker's hub. `F` is a framed message.
 pub struct Hub<F> {
     pub(crate) worker: u16,
-    workers: u16,
+    homes: u16,
     hash: NameHash,
     seed: u32,
     pub(crate) namespaces: Arc<Namespaces>,
@@ -72,6 +74,8 @@ pub struct Hub<F> {
     pub(crate) lag_bytes: usize,
     /// Events that wait in topics.
     pub(crate) events: usize,
+    /// Seats of all sessions.
+    pub(crate) subscriptions: usize,
     pub(crate) epoch: u32,
     pub(crate) last_stamp: u32,
     pub(crate) sweep_at: usize,
@@ -88,7 +92,7 @@ impl<F: Clone> Hub<F> {
         let hash = NameHash::new(config.secret);
         Self {
             worker: config.worker,
-            workers: config.workers,
+            homes: config.homes,
             hash,
             seed: config.seed,
             namespaces: config.namespaces.clone(),
@@ -107,6 +111,7 @@ impl<F: Clone> Hub<F> {
             pages: VecDeque::new(),
             lag_bytes: 0,
             events: 0,
+            subscriptions: 0,
             // Workers of a process count from places far apart.
             epoch: config
                 .seed
@@ -144,6 +149,11 @@ impl<F: Clone> Hub<F> {
         self.channels.len()
     }
 
+    /// Subscriptions of sessions of this worker.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions
+    }
+
     /// Bytes of the histories kept here.
     pub fn history_bytes(&self) -> usize {
         self.ledger.bytes()
@@ -166,6 +176,11 @@ impl<F: Clone> Hub<F> {
         self.sessions.of(id)
     }
 
+    /// Whoever has that slot now.
+    pub fn session_at(&self, index: u32) -> Option<&Session> {
+        self.sessions.get(index)
+    }
+
     /// Every session.
     pub fn all_sessions(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.sessions.iter()
@@ -179,8 +194,7 @@ impl<F: Clone> Hub<F> {
 
     /// What a session is called outside.
     pub fn client_id(&self, conn: u64) -> ClientId {
-        let place = u128::from(self.seed) << 96 | u128::from(self.worker) << 64;
-        ClientId(place | u128::from(conn))
+        ClientId::new(self.seed, self.worker, conn)
     }
 
     /// Who a session is to others.
@@ -249,6 +263,7 @@ impl<F: Clone> Hub<F> {
         let client = session.conn;
         if let Some(index) = session.seats.in_topic(seat.topic) {
             session.seats.swap_remove(index);
+            self.subscriptions -= 1;
             self.point_back(id.index, index);
         }
         if let Some(lag) = &mut self.sessions.at_mut(id.index).lag {
@@ -301,7 +316,7 @@ impl<F: Clone> Hub<F> {
 
     /// Which worker a name belongs to.
     pub fn home(&self, name: &str) -> usize {
-        self.hash.home(name, self.workers.into())
+        self.hash.home(name, self.homes.into())
     }
 
     /// A letter has come.
@@ -343,12 +358,12 @@ impl<F: Clone> Hub<F> {
 
     /// Something is to be done with all connections of a user, wherever they are.
     pub fn order(&mut self, world: &mut impl World<Frame = F>, user: &str, order: &UserOrder) {
-        for worker in 0..self.workers {
+        for worker in 0..world.workers() {
             let letter = Letter::User {
                 user: user.into(),
                 order: order.clone(),
             };
-            self.send(world, worker.into(), letter);
+            self.send(world, worker, letter);
         }
     }
 
@@ -408,6 +423,11 @@ impl<F: Clone> Hub<F> {
     /// not be lost are queued all the same; there are at most a few for each subscription.
     pub(crate) fn has_room(&self, worker: usize) -> bool {
         self.outbound[worker].len() < OUTBOUND_MAX
+    }
+
+    /// Letters that wait for room in somebody's mailbox.
+    pub fn letters_waiting(&self) -> usize {
+        self.outbound.iter().map(VecDeque::len).sum()
     }
 
     /// Sends what did not fit, in the order in which it was to be sent. `true`: something is left.

@@ -170,6 +170,11 @@ pub struct Publication {
 pub struct ClientId(pub u128);
 
 impl ClientId {
+    /// The name of a worker's connection. `seed` is this process's own.
+    pub fn new(seed: u32, worker: u16, conn: u64) -> Self {
+        Self(u128::from(seed) << 96 | u128::from(worker) << 64 | u128::from(conn))
+    }
+
     /// Reads what `Display` wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let is_ours = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

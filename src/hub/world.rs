@@ -24,6 +24,9 @@ pub trait World {
     )]
     fn post(&mut self, worker: usize, letter: Letter) -> Result<(), Letter>;
 
+    /// How many workers have joined so far.
+    fn workers(&self) -> usize;
+
     /// How many events wait at a worker for their fan-out, as it last said.
     fn events_waiting(&self, worker: usize) -> usize;
 
@@ -64,4 +67,25 @@ pub struct Tally {
     pub name_limit: u64,
     /// Publications that went before their time because all histories together were too large.
     pub history_evicted: u64,
+}
+
+impl std::ops::Add<&Self> for Tally {
+    type Output = Self;
+
+    fn add(self, other: &Self) -> Self {
+        Self {
+            published: self.published + other.published,
+            delivered: self.delivered + other.delivered,
+            busy: self.busy + other.busy,
+            recovered: self.recovered + other.recovered,
+            not_recovered: self.not_recovered + other.not_recovered,
+            slow_disconnected: self.slow_disconnected + other.slow_disconnected,
+            slow_held: self.slow_held + other.slow_held,
+            slow_lost: self.slow_lost + other.slow_lost,
+            channel_limit: self.channel_limit + other.channel_limit,
+            user_limit: self.user_limit + other.user_limit,
+            name_limit: self.name_limit + other.name_limit,
+            history_evicted: self.history_evicted + other.history_evicted,
+        }
+    }
 }

@@ -40,8 +40,14 @@ pub trait App: Sized + 'static {
     );
 
     /// The connection is over. Called exactly once for each `on_open`.
-    fn on_close(&mut self, id: ConnId, conn: Self::Conn, ending: Ending) {
-        let _ = (id, conn, ending);
+    fn on_close(
+        &mut self,
+        id: ConnId,
+        conn: Self::Conn,
+        ending: Ending,
+        out: &mut Outgoing<Self::Letter>,
+    ) {
+        let _ = (id, conn, ending, out);
     }
 
     /// A connection has read all that was queued for it, after it had been behind.
@@ -94,11 +100,13 @@ pub enum Answer<C> {
         /// The body.
         body: Cow<'static, str>,
     },
-    /// The same with status 200 and headers of one's own: a file that is part of the program.
+    /// The same, with all of it part of the program: a file, or words that never change.
     Page {
+        /// The HTTP status.
+        status: u16,
         /// The `Content-Type`, and whatever else there is to say.
         headers: &'static [(&'static str, &'static str)],
-        /// The file.
+        /// The body.
         body: &'static str,
     },
 }

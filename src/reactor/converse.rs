@@ -468,7 +468,7 @@ impl<S: Stream, A: App> Run<'_, S, A> {
         self.conn.inbound = Inbound::new();
         if let Some(state) = self.conn.app.take() {
             self.desk.counters.ended += 1;
-            self.app.on_close(self.id, state, ending);
+            self.app.on_close(self.id, state, ending, self.outgoing);
         }
         if self.conn.queued_bytes() > 0 {
             Next::Wait

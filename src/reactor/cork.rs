@@ -18,7 +18,8 @@ use std::ops::Range;
 
 use super::Stream;
 use super::connection::Backlog;
-use super::outqueue::{OutQueue, SharedFrame};
+use super::outqueue::OutQueue;
+use super::shared_frame::SharedFrame;
 use super::tls::Sealer;
 use crate::ws::message::Framed;
 

@@ -15,6 +15,7 @@ use super::app::App;
 use super::config::WorkerConfig;
 use super::driver::{self, HATCH_TOKEN, MAIL_TOKEN, MioHost};
 use super::house::{House, WORKERS_MAX};
+use super::letterbox::Letterbox;
 use super::mailbox::{self, Mailbox, Post};
 use super::worker::Worker;
 use crate::limits::Limits;
@@ -189,6 +190,11 @@ impl<L: Send + 'static> Crew<L> {
         let joined = started.len();
         self.started.extend(started);
         Ok(joined)
+    }
+
+    /// The way to the workers for other threads.
+    pub fn letterbox(&self) -> Letterbox<L> {
+        Letterbox::new(self.posts.clone())
     }
 
     /// How many workers have joined so far.

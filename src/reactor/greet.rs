@@ -145,8 +145,12 @@ impl<S: Stream, A: App> Run<'_, S, A> {
                 self.shorten(head, &body);
                 return false;
             }
-            Answer::Page { headers, body } => {
-                self.respond(200, headers, body);
+            Answer::Page {
+                status,
+                headers,
+                body,
+            } => {
+                self.respond(status, headers, body);
                 self.shorten(head, body);
                 return false;
             }

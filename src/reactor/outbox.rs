@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::app::App;
 use super::cork::{COPY_BELOW_BYTES, Cork};
 use super::mailbox::{Full, Post};
-use super::outqueue::SharedFrame;
+use super::shared_frame::SharedFrame;
 use super::{ConnId, Mail};
 use crate::ws::close::{CloseCode, append_close_payload};
 use crate::ws::deflate::{Codec, Compression};
@@ -91,6 +91,11 @@ impl<A: App> Outbox<'_, A> {
         self.id
     }
 
+    /// Whether Close has been said.
+    pub fn is_closing(&self) -> bool {
+        *self.closing
+    }
+
     /// Bytes this peer has not read yet: a measure of how far it lags.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
@@ -133,7 +138,8 @@ impl<A: App> Outbox<'_, A> {
     /// Sends a frame that others send too, by reference.
     pub fn send_shared(&mut self, frame: &SharedFrame) {
         if !*self.closing {
-            self.cork.push_shared(frame.clone());
+            let frame = frame.for_link(self.codec, self.compression);
+            self.cork.push_shared(frame);
         }
     }
 

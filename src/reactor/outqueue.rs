@@ -2,34 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
-use std::sync::Arc;
 
 use super::Stream;
 use super::cork::send_once;
+use super::shared_frame::SharedFrame;
 use super::tls::Sealer;
-use crate::ws::frame::{Kind, Opcode, append_frame};
 
 /// Pieces handed to one `writev`. The kernel allows 1024; past a few dozen the call is long
 /// enough that its entry cost no longer shows.
 const PIECES_PER_WRITE: usize = 64;
-
-/// A finished frame that any number of connections may send: encoded once, shared by reference.
-#[derive(Clone, Debug)]
-pub struct SharedFrame(Arc<[u8]>);
-
-impl SharedFrame {
-    /// Frames a message for sending by a server.
-    pub fn message(kind: Kind, payload: &[u8]) -> Self {
-        let mut bytes = Vec::new();
-        append_frame(&mut bytes, Opcode::from(kind), false, None, payload);
-        Self(bytes.into())
-    }
-
-    /// The frame as it goes over the wire.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 /// One piece of the queue; `sent` bytes of it are gone.
 struct Chunk {
@@ -203,6 +184,7 @@ const COALESCE_BYTES: usize = 4096;
 mod tests {
     use super::*;
     use crate::reactor::script::Script;
+    use crate::ws::frame::Kind;
 
     #[test]
     fn short_writes_lose_nothing_and_repeat_nothing() {

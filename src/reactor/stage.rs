@@ -16,7 +16,7 @@ use super::connection::{Flags, Phase};
 use super::desk::Desk;
 use super::entries::Entries;
 use super::outbox::Outgoing;
-use super::outqueue::SharedFrame;
+use super::shared_frame::SharedFrame;
 use super::worker::Worker;
 use super::{ConnId, Host, Stream};
 
@@ -64,12 +64,15 @@ impl<S: Stream, C, L> Stage<L> for Floor<'_, S, C, L> {
             return 0;
         }
         let mut written = Ok(());
+        let mut link = conn.take_compression();
         for frame in frames {
-            desk.cork.push_shared(frame.clone());
+            desk.cork
+                .push_shared(frame.for_link(&mut desk.codec, &mut link));
             if desk.cork.is_full() && written.is_ok() {
                 written = conn.flush(desk);
             }
         }
+        conn.put_compression(link);
         if written.and_then(|()| conn.flush(desk)).is_err() {
             desk.cork.clear();
             conn.phase = Phase::Dead;

@@ -123,7 +123,13 @@ impl App for Parrot {
         }
     }
 
-    fn on_close(&mut self, id: ConnId, conn: Box<u32>, ending: Ending) {
+    fn on_close(
+        &mut self,
+        id: ConnId,
+        conn: Box<u32>,
+        ending: Ending,
+        _: &mut Outgoing<Self::Letter>,
+    ) {
         self.endings.borrow_mut().push((id, ending));
         assert_ne!(*conn, DOOMED, "as told");
     }

@@ -19,7 +19,7 @@ use super::house::House;
 use super::line::Line;
 use super::mailbox::{Mailbox, Post};
 use super::outbox::Outgoing;
-use super::outqueue::SharedFrame;
+use super::shared_frame::SharedFrame;
 use super::stage::Wish;
 use super::stocktaking::Stocktaking;
 use super::wheel::Wheel;
@@ -513,6 +513,9 @@ impl<A: App, H: Host> Worker<A, H> {
             self.desk.counters.overflowed += 1;
             return self.end(id, Ending::Overflowed);
         }
+        let mut link = conn.take_compression();
+        let frame = frame.for_link(&mut self.desk.codec, &mut link);
+        conn.put_compression(link);
         let backlog = conn.backlog.get_or_insert_default();
         backlog.queue.push_shared(frame, 0);
         if !blocked && !conn.flags.has(Flags::DIRTY) {
@@ -536,8 +539,12 @@ impl<A: App, H: Host> Worker<A, H> {
             self.house.leave(self.seat);
             if let Some(state) = conn.app.take() {
                 self.desk.counters.ended += 1;
-                let app = &mut self.app;
-                let _ = catch_unwind(AssertUnwindSafe(|| app.on_close(id, state, ending)));
+                let Self { app, outgoing, .. } = self;
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    app.on_close(id, state, ending, outgoing)
+                }));
+                // Its turn is over, and somebody's end may be news for others.
+                self.wish = Wish::Again;
             }
             self.acceptor.resume(); // its descriptor is free again
         }

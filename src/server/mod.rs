@@ -9,6 +9,7 @@ mod admin_port;
 mod expiry;
 pub mod facts;
 mod figures;
+mod hub_app;
 mod keychain;
 pub mod memory;
 pub mod notify;

@@ -3,12 +3,14 @@
 //! A pure function, so that its wording is tested; `run` prints it once the listeners are open.
 
 use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::facts::Facts;
+use super::hub_app;
 use super::plan::{Plan, mebibytes};
 use crate::config::quantity::show_duration;
 use crate::config::tls::{ClientCerts, TlsVersion};
-use crate::config::{App, Config, Tls};
+use crate::config::{Anonymous, App, Config, Tls};
 use crate::sys::Address;
 
 /// Where the server can be reached, ports resolved.
@@ -18,6 +20,8 @@ pub struct Places<'a> {
     pub plain: &'a [Address],
     /// Those for TLS.
     pub tls: &'a [Address],
+    /// Whether only this machine can reach them.
+    pub is_local: bool,
     /// What there is to say about certificates.
     pub certificates: Option<&'a str>,
     /// The admin port, and what there is to say about its key.
@@ -26,13 +30,27 @@ pub struct Places<'a> {
 
 /// The start-up report, once the listeners are open.
 pub fn startup(config: &Config, facts: &Facts, plan: &Plan, places: &Places<'_>) -> String {
-    let App::Echo = config.app;
-    let mut text = format!("throng {}, echo\n", env!("CARGO_PKG_VERSION"));
+    let (app, path) = match config.app {
+        App::Hub => ("hub", HUB_PATH),
+        App::Echo => ("echo", ECHO_PATH),
+    };
+    let mut text = format!("throng {}, {app}\n", env!("CARGO_PKG_VERSION"));
+    if config.app == App::Hub
+        && config.page
+        && let Some(url) = page_url(places)
+    {
+        line(&mut text, "open", &url);
+    }
     let plain = places.plain.iter().map(|address| ("ws", address));
     let tls = places.tls.iter().map(|address| ("wss", address));
     for (index, (scheme, address)) in plain.chain(tls).enumerate() {
         let label = if index == 0 { "listening" } else { "" };
-        line(&mut text, label, &url(scheme, address, ECHO_PATH));
+        line(&mut text, label, &url(scheme, address, path));
+    }
+    if config.app == App::Hub {
+        let is_for_trying = hub_app::is_for_trying(config, places.is_local);
+        line(&mut text, "also", also(is_for_trying));
+        line(&mut text, "who may", &who_may(config, places.is_local));
     }
     if let Some(certificates) = places.certificates {
         let speaks = tls_choices(&config.tls);
@@ -61,6 +79,56 @@ pub fn startup(config: &Config, facts: &Facts, plan: &Plan, places: &Places<'_>)
         let _ = writeln!(text, "  {}\n    -> {}", advice.cause, advice.cure);
     }
     text
+}
+
+/// What to open in a browser on this machine; where both are, without the question about a certificate.
+fn page_url(places: &Places<'_>) -> Option<String> {
+    let plain = page_address(places.plain).map(|address| format!("http://{address}/"));
+    plain.or_else(|| page_address(places.tls).map(|address| format!("https://{address}/")))
+}
+
+/// An address to open in a browser on this machine.
+fn page_address(bound: &[Address]) -> Option<SocketAddr> {
+    bound.iter().find_map(|address| match address {
+        Address::Tcp(address) if address.ip().is_unspecified() => {
+            let localhost: IpAddr = match address.is_ipv4() {
+                true => Ipv4Addr::LOCALHOST.into(),
+                false => Ipv6Addr::LOCALHOST.into(),
+            };
+            Some(SocketAddr::new(localhost, address.port()))
+        }
+        Address::Tcp(address) => Some(*address),
+        Address::Unix(_) => None,
+    })
+}
+
+fn also(is_for_trying: bool) -> &'static str {
+    match is_for_trying {
+        true => "/ws/chat, /raw/CHANNEL, /echo",
+        false => "/ws/chat, /raw/CHANNEL",
+    }
+}
+
+/// Who may do what, in one sentence: nobody should find out by accident.
+fn who_may(config: &Config, is_local: bool) -> String {
+    let has_keys = !config.auth.tokens.is_empty();
+    let everybody = match config.auth.anonymous {
+        Anonymous::On => true,
+        Anonymous::Off => false,
+        Anonymous::Auto => is_local && !has_keys,
+    };
+    match (everybody, has_keys) {
+        (true, false) if is_local => "anybody on this machine may connect, subscribe and publish, \
+            for no key is configured: see [auth]"
+            .to_owned(),
+        (true, _) => "anybody may connect; what else, the namespaces say".to_owned(),
+        (false, true) => "who has a token".to_owned(),
+        (false, false) => {
+            "who has a token of this server's own (throng token --user NAME), for no \
+            key is configured: see [auth]"
+                .to_owned()
+        }
+    }
 }
 
 fn line(text: &mut String, label: &str, value: &str) {
@@ -154,6 +222,8 @@ fn stopping(drain_ms: u32) -> String {
 
 /// Where the echo application answers.
 const ECHO_PATH: &str = "/echo";
+/// Where clients of Centrifugo connect.
+const HUB_PATH: &str = "/connection/websocket";
 
 #[cfg(test)]
 mod tests {
@@ -178,21 +248,29 @@ mod tests {
         let admin = "127.0.0.1:9001".parse().unwrap();
         let places = Places {
             plain: &bound,
+            is_local: hub_app::are_local(bound.iter()),
             admin: Some((&admin, "API key in /root/.local/state/throng/admin.key")),
             ..Places::default()
         };
         startup(config, facts, &Plan::new(config, facts), &places)
     }
 
+    fn echo() -> Config {
+        Config {
+            app: App::Echo,
+            ..Config::default()
+        }
+    }
+
     #[test]
     fn tls_has_addresses_of_its_own_and_says_for_whom() {
-        let (config, facts) = (Config::default(), facts());
+        let (config, facts) = (echo(), facts());
         let tls = ["127.0.0.1:443", "unix:/run/tls.sock"].map(|text| text.parse().unwrap());
         let places = Places {
             plain: &["127.0.0.1:80".parse().unwrap()],
             tls: &tls,
             certificates: Some("localhost; good for 9 days"),
-            admin: None,
+            ..Places::default()
         };
         let text = startup(&config, &facts, &Plan::new(&config, &facts), &places);
         let expected = "
@@ -209,8 +287,11 @@ mod tests {
         let text = report(&Config::default(), &facts(), &["127.0.0.1:9000"]);
         let expected = format!(
             "\
-throng {}, echo
-  listening    ws://127.0.0.1:9000/echo
+throng {}, hub
+  open         http://127.0.0.1:9000/
+  listening    ws://127.0.0.1:9000/connection/websocket
+  also         /ws/chat, /raw/CHANNEL, /echo
+  who may      anybody on this machine may connect, subscribe and publish, for no key is configured: see [auth]
   admin        http://127.0.0.1:9001 (API key in /root/.local/state/throng/admin.key)
   workers      2 on cores 0 1, pinned; 54 more join as these fill
   connections  up to 1000000; 20000 descriptors per worker
@@ -251,7 +332,8 @@ throng {}, echo
             "[::1]:1",
             "unix:/run/throng.sock",
         ];
-        let text = report(&Config::default(), &facts(), &bound);
+        let text = report(&echo(), &facts(), &bound);
+        assert!(!text.contains("who may"), "{text}");
         for url in [
             "  listening    ws://0.0.0.0:9000/echo (every IPv4 address)\n",
             "               ws://[::]:9000/echo (every IPv6 address)\n",
@@ -260,6 +342,34 @@ throng {}, echo
         ] {
             assert!(text.contains(url), "{text}");
         }
+    }
+
+    #[test]
+    fn who_may_come_in_is_said() {
+        let says = |config: &Config, bound: &str| report(config, &facts(), &[bound]);
+        let mut config = Config::default();
+        let text = says(&config, "0.0.0.0:9000");
+        assert!(
+            text.contains("  open         http://127.0.0.1:9000/\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  who may      who has a token of this"),
+            "{text}"
+        );
+        assert!(!text.contains("/echo"), "{text}");
+        config.auth.tokens.jwks = Some("keys.json".into());
+        let text = says(&config, "127.0.0.1:9000");
+        assert!(text.contains("  who may      who has a token\n"), "{text}");
+        assert!(!text.contains("/echo"), "{text}");
+        config.auth.anonymous = Anonymous::On;
+        config.page = false;
+        let text = says(&config, "127.0.0.1:9000");
+        assert!(
+            text.contains("  who may      anybody may connect;"),
+            "{text}"
+        );
+        assert!(!text.contains("  open "), "{text}");
     }
 
     #[test]

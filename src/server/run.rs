@@ -10,18 +10,20 @@ use anyhow::Context as _;
 use super::adapt;
 use super::admin_port;
 use super::facts::Facts;
+use super::hub_app;
 use super::notify::Supervisor;
 use super::plan::Plan;
 use super::report::{self, Places};
 use super::stats::Stats;
 use super::tls::TlsCare;
-use super::watch::{Reread, Watch, say};
+use super::watch::{Adopt, Reread, Watch, say};
 use crate::admin::Absent;
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::metrics::Board;
 use crate::proxy::Trusted;
 use crate::reactor::{Crew, CrewConfig, House, Started, WorkerConfig};
+use crate::service::Service;
 use crate::sys::activation::{self, Inherited};
 use crate::sys::{Address, Endpoint, signals};
 
@@ -45,13 +47,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
     let house = House::new(usize::try_from(plan.connections_max)?);
     let board = Board::new(plan.workers + plan.shards);
     let stats = Arc::new(Stats::new(board.clone(), house.clone()));
-    let tls_care = match tls.is_empty() {
-        true => {
-            warn_of_idle_certificates(config);
-            None
-        }
-        false => Some(TlsCare::begin(config, stats.clone()).context("TLS cannot be spoken")?),
-    };
+    let tls_care = care_for_tls(config, &tls, &stats)?;
     let crew_config = CrewConfig {
         endpoints: plain,
         tls_endpoints: tls,
@@ -74,35 +70,110 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
             board,
         },
     };
-    let App::Echo = config.app;
-    let page = stats.clone();
-    let echo = match config.stats {
-        true => Echo::with_stats(Arc::new(move || page.json())),
-        false => Echo::default(),
+    let endpoints = crew_config
+        .endpoints
+        .iter()
+        .chain(&crew_config.tls_endpoints);
+    let is_local = hub_app::are_local(endpoints.map(Endpoint::address));
+    let serving = Serving {
+        config,
+        facts: &facts,
+        plan: &plan,
+        stats: &stats,
+        house,
+        admin_endpoint,
+        tls_care,
+        is_local,
     };
-    let crew =
-        Crew::start(crew_config, move |_| echo.clone()).context("cannot start the workers")?;
-    stats.set_serving();
-    let (plain, tls) = (addresses(crew.endpoints()), addresses(crew.tls_endpoints()));
-    let certificates = tls_care.as_ref().map(TlsCare::summary);
-    // After the workers have parted their descriptor tables, so that none holds a copy of its sockets.
-    let admin = admin_endpoint
-        .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), Arc::new(Absent)))
-        .transpose()?;
-    let places = Places {
-        plain: &plain,
-        tls: &tls,
-        certificates: certificates.as_deref(),
-        admin: admin
-            .as_ref()
-            .map(|(admin, key)| (admin.address(), &key[..])),
-    };
-    // Whoever started us may not want to read it; that is no reason not to serve.
-    let _ = io::stdout().write_all(report::startup(config, &facts, &plan, &places).as_bytes());
-    warn(crew.started());
-    warn_of_supervision(&crew, &supervisor, &facts);
-    let watch = Watch::new(crew, (stats, house), config, reread, supervisor);
-    Ok(watch.with_tls(tls_care).until_the_end())
+    match config.app {
+        App::Hub => {
+            let common = hub_app::common(config, &plan, is_local, &stats)?;
+            stats.set_service(common.clone());
+            let adopted = common.clone();
+            let adopt: Adopt = Box::new(move |config| {
+                hub_app::adopt(&adopted, config, is_local).map_err(|problems| {
+                    let lines = problems.iter().map(|problem| format!("{problem}\n"));
+                    lines.collect()
+                })
+            });
+            let make = move |worker| Service::new(common.clone(), worker);
+            let crew = Crew::start(crew_config, make).context(CANNOT_START)?;
+            serving.until_the_end(crew, (reread, adopt), supervisor)
+        }
+        App::Echo => {
+            let page = stats.clone();
+            let echo = match config.stats {
+                true => Echo::with_stats(Arc::new(move || page.json())),
+                false => Echo::default(),
+            };
+            let crew = Crew::start(crew_config, move |_| echo.clone()).context(CANNOT_START)?;
+            serving.until_the_end(crew, (reread, Box::new(|_| Ok(()))), supervisor)
+        }
+    }
+}
+
+fn care_for_tls(
+    config: &Config,
+    endpoints: &[Endpoint],
+    stats: &Arc<Stats>,
+) -> anyhow::Result<Option<TlsCare>> {
+    if endpoints.is_empty() {
+        warn_of_idle_certificates(config);
+        return Ok(None);
+    }
+    let care = TlsCare::begin(config, stats.clone()).context("TLS cannot be spoken")?;
+    Ok(Some(care))
+}
+
+const CANNOT_START: &str = "cannot start the workers";
+
+/// What is known when the workers have started, whatever they do.
+struct Serving<'a> {
+    config: &'a Config,
+    facts: &'a Facts,
+    plan: &'a Plan,
+    stats: &'a Arc<Stats>,
+    house: Arc<House>,
+    admin_endpoint: Option<Endpoint>,
+    tls_care: Option<TlsCare>,
+    is_local: bool,
+}
+
+impl Serving<'_> {
+    fn until_the_end<L: Send + 'static>(
+        self,
+        crew: Crew<L>,
+        (reread, adopt): (Reread<'_>, Adopt),
+        supervisor: Supervisor,
+    ) -> anyhow::Result<ExitCode> {
+        let (config, stats) = (self.config, self.stats);
+        stats.set_serving();
+        let (plain, tls) = (addresses(crew.endpoints()), addresses(crew.tls_endpoints()));
+        let certificates = self.tls_care.as_ref().map(TlsCare::summary);
+        // After the workers have parted their descriptor tables, so that none holds a copy of its
+        // sockets.
+        let admin = self
+            .admin_endpoint
+            .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), Arc::new(Absent)))
+            .transpose()?;
+        let places = Places {
+            plain: &plain,
+            tls: &tls,
+            is_local: self.is_local,
+            certificates: certificates.as_deref(),
+            admin: admin
+                .as_ref()
+                .map(|(admin, key)| (admin.address(), &key[..])),
+        };
+        let report = report::startup(config, self.facts, self.plan, &places);
+        // Whoever started us may not want to read it; that is no reason not to serve.
+        let _ = io::stdout().write_all(report.as_bytes());
+        warn(crew.started());
+        warn_of_supervision(&crew, &supervisor, self.facts);
+        let figures = (stats.clone(), self.house);
+        let watch = Watch::new(crew, figures, config, (reread, adopt), supervisor);
+        Ok(watch.with_tls(self.tls_care).until_the_end())
+    }
 }
 
 /// Where crew listens, each once: a socket unit may have several with one address.

@@ -11,12 +11,13 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::memory::Reading;
 use super::tls::CertificateEnd;
 use crate::metrics::{Board, Counters, Ledger};
 use crate::reactor::House;
+use crate::service::{Common, Snapshot};
 use crate::sys::clock;
 use crate::tuning::goal::SERVER_KERNEL_BYTES;
 
@@ -39,6 +40,8 @@ pub struct Stats {
     certificates: Mutex<Vec<CertificateEnd>>,
     is_serving: AtomicBool,
     is_draining: AtomicBool,
+    /// Where the channels' figures are, if there are channels.
+    service: OnceLock<Arc<Common>>,
     /// Rounds for which the laziest worker has shown no sign of life.
     stalled_rounds: AtomicU32,
 }
@@ -60,6 +63,7 @@ impl Stats {
             certificates: Mutex::default(),
             is_serving: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            service: OnceLock::new(),
             stalled_rounds: AtomicU32::new(0),
         }
     }
@@ -139,6 +143,18 @@ impl Stats {
 
     pub(super) fn stalled_rounds(&self) -> u32 {
         self.stalled_rounds.load(Ordering::Relaxed)
+    }
+
+    /// There are channels, and these are their figures.
+    pub(super) fn set_service(&self, common: Arc<Common>) {
+        let _ = self.service.set(common);
+    }
+
+    /// How all hubs together are doing.
+    pub(super) fn channels(&self) -> Option<Snapshot> {
+        let service = self.service.get()?;
+        let each = service.snapshots();
+        Some(each.iter().fold(Snapshot::default(), |sum, one| sum + one))
     }
 
     /// Since the start of the process.
@@ -232,6 +248,9 @@ impl Stats {
         let first = ends.iter().map(|end| end.not_after_s).min();
         json.number("certificate_not_after_s", first);
         json.object("counters", Counters::NAMES, &counters.values());
+        if let Some(channels) = self.channels() {
+            json.object("hub", Snapshot::NAMES, &channels.values());
+        }
         json.number("ledger_age_ms", self.ledger_age_ms());
         json.object("ledger_bytes", Ledger::NAMES, &self.ledger().values());
         let sockets: Vec<_> = self.board.sockets().take(self.workers()).collect();

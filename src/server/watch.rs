@@ -32,6 +32,9 @@ const EXTEND_BY: Duration = Duration::from_secs(10);
 
 /// Reads the configuration again; the error is everything that is wrong with it, as it is printed.
 pub type Reread<'a> = &'a dyn Fn() -> Result<Config, String>;
+/// Takes over what the application can of a new configuration; the error is everything that is wrong
+/// with it, and then it has taken over nothing.
+pub(super) type Adopt = Box<dyn Fn(&Config) -> Result<(), String>>;
 
 /// Everything the main thread looks after.
 pub(super) struct Watch<'a, L> {
@@ -40,6 +43,7 @@ pub(super) struct Watch<'a, L> {
     started: Config,
     config: Config,
     reread: Reread<'a>,
+    adopt: Adopt,
     notifier: Notifier,
     pulse: Option<Pulse>,
     stalls: Stalls,
@@ -73,7 +77,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
         crew: Crew<L>,
         (stats, house): (Arc<Stats>, Arc<House>),
         config: &Config,
-        reread: Reread<'a>,
+        (reread, adopt): (Reread<'a>, Adopt),
         supervisor: Supervisor,
     ) -> Self {
         stats.set_workers(crew.workers());
@@ -83,6 +87,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             started: config.clone(),
             config: config.clone(),
             reread,
+            adopt,
             notifier: supervisor.notifier,
             pulse: supervisor
                 .watchdog
@@ -159,6 +164,7 @@ impl<'a, L: Send + 'static> Watch<'a, L> {
             let keys = keys
                 .transpose()
                 .map_err(|error| format!("throng: {error:#}\n"))?;
+            (self.adopt)(&new)?;
             Ok((new, keys))
         });
         self.stats.count_reload(reread.is_ok());

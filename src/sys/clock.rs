@@ -21,6 +21,11 @@ pub fn unix_s() -> u64 {
     read(libc::CLOCK_REALTIME) / 1_000_000_000
 }
 
+/// Milliseconds since 1970, with the same warning.
+pub fn unix_ms() -> u64 {
+    read(libc::CLOCK_REALTIME) / 1_000_000
+}
+
 /// Nanoseconds of processor time that all threads of this process have used.
 pub fn process_cpu_ns() -> u64 {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)

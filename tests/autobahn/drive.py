@@ -72,7 +72,7 @@ def run(mode, options, wanted):
     workers = 2 if mode == "plain2" else 1
     with contextlib.ExitStack() as running:
         # The suite's largest message is 16 MiB; nothing else differs from the defaults.
-        command = [os.environ["THRONG"], "serve", "--listen", "127.0.0.1:0"]
+        command = [os.environ["THRONG"], "serve", "--app", "echo", "--listen", "127.0.0.1:0"]
         command += ["--workers", str(workers), "--max-message", str(16 << 20), "--admin", "off"]
         directory = running.enter_context(tempfile.TemporaryDirectory(prefix="autobahn-"))
         scheme = "wss" if mode.startswith("tls") else "ws"

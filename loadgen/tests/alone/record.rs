@@ -28,7 +28,8 @@ impl Throng {
             return None;
         }
         let mut child = Command::new(beside)
-            .args(["--listen", "127.0.0.1:0", "--max-connections", "52000"])
+            .args(["--app", "echo", "--listen", "127.0.0.1:0"])
+            .args(["--max-connections", "52000"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

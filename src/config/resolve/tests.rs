@@ -38,7 +38,7 @@ fn nothing_written_is_the_default() {
     let resolved = resolved("", &[]).expect("the defaults agree");
     assert_eq!(resolved.config, Config::default());
     assert_eq!(resolved.config.limits, Limits::default());
-    assert_eq!(resolved.config.app, App::Echo);
+    assert_eq!(resolved.config.app, App::Hub);
     assert!(resolved.warnings.is_empty());
     assert_eq!(resolved.origin("workers"), &Place::Default);
 }

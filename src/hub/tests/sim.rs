@@ -106,6 +106,10 @@ impl World for Seen<'_> {
         Ok(())
     }
 
+    fn workers(&self) -> usize {
+        self.out.workers
+    }
+
     fn events_waiting(&self, worker: usize) -> usize {
         self.out.waiting[worker]
     }
@@ -243,6 +247,7 @@ impl Sim {
             Hub::new(&HubConfig {
                 worker: worker as u16,
                 workers: workers as u16,
+                homes: workers as u16,
                 secret: 5,
                 seed: 9,
                 namespaces: namespaces.clone(),

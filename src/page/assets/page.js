@@ -367,12 +367,14 @@ async function readFigures() {
     return false;
   }
   const now = await response.json();
+  const counters = { ...now.counters, ...now.hub };
+  const countersBefore = before && { ...before.counters, ...before.hub };
   for (const figure of FIGURES) {
     if (figure.read) drawFigure(figure, figure.read(now) || 0);
-    else if (figure.counter in now.counters) {
+    else if (figure.counter in counters) {
       // A server that was started anew counts from 0 again.
       const spent = before ? (now.uptime_ms - before.uptime_ms) / 1000 : 0;
-      const growth = spent > 0 ? now.counters[figure.counter] - before.counters[figure.counter] : 0;
+      const growth = spent > 0 ? counters[figure.counter] - countersBefore[figure.counter] : 0;
       drawFigure(figure, spent > 0 ? Math.max(growth, 0) / spent : 0);
     }
   }

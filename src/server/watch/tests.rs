@@ -77,7 +77,13 @@ fn one_worker_that_hangs_starves_the_watchdog_until_it_goes_on() {
     let stats = Arc::new(Stats::new(board.clone(), house.clone()));
     let config = Config::default();
     let reread = || Err(String::new());
-    let mut watch = Watch::new(crew, (stats, house), &config, &reread, supervisor);
+    let mut watch = Watch::new(
+        crew,
+        (stats, house),
+        &config,
+        (&reread, Box::new(|_| Ok(()))),
+        supervisor,
+    );
     let mut is_fed = || {
         watch.tell_supervisor();
         let mut fed = false;

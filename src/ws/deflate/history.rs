@@ -39,6 +39,16 @@ impl Compression {
         self.histories.as_ref().map_or(0, |held| held.held_bytes())
     }
 
+    /// A message was sent that was compressed without a look at earlier ones: the peer's window has it
+    /// nevertheless.
+    pub fn remember_sent(&mut self, text: &[u8]) {
+        if let Some(Agreed { ours, .. }) = self.agreed
+            && ours.keeps_context()
+        {
+            self.sent().remember(text, ours.window_bytes());
+        }
+    }
+
     /// The text that was sent compressed.
     pub(super) fn sent(&mut self) -> &mut History {
         &mut self.histories.get_or_insert_default().sent

@@ -22,6 +22,7 @@ pub(crate) struct Launch {
     inherited: Option<OwnedFd>,
     admin: Option<String>,
     is_tls: bool,
+    app: &'static str,
 }
 
 impl Launch {
@@ -35,7 +36,14 @@ impl Launch {
             inherited: None,
             admin: None,
             is_tls: false,
+            app: "echo",
         }
+    }
+
+    /// With channels instead of echoes.
+    pub(crate) fn hub(mut self) -> Self {
+        self.app = "hub";
+        self
     }
 
     /// Listens here instead of on the default address (repeatable).
@@ -111,7 +119,11 @@ impl Launch {
             admin: None,
         };
         for _ in 0..self.listen.len() + usize::from(self.is_tls) {
-            let line = server.stdout.wait_for("/echo");
+            let path = match self.app {
+                "hub" => "/connection/websocket",
+                _ => "/echo",
+            };
+            let line = server.stdout.wait_for(path);
             let line = line.unwrap_or_else(|| panic!("no endpoint: {}", server.output()));
             server.endpoints.push(line);
         }
@@ -146,6 +158,7 @@ impl Launch {
         let environment = self.environment.iter();
         command.envs(environment.map(|(name, value)| (name, value)));
         command.args(["serve", "--workers", &self.workers.to_string()]);
+        command.args(["--app", self.app]);
         // Servers of several tests run side by side: pinned, all of them would share one core.
         command.args(["--pin-cores", "off"]);
         command.args(["--admin", self.admin.as_deref().unwrap_or("off")]);

@@ -294,7 +294,7 @@ fn contestants(options: &Options) -> Result<Vec<Contestant>> {
             "PORT".into(),
         ],
     };
-    let product = "throng=target/release/throng serve --listen 127.0.0.1:PORT --workers 1";
+    let product = "throng=target/release/throng serve --app echo --listen 127.0.0.1:PORT --workers 1";
     let mut all = vec![
         peer("uws", "uws"),
         Contestant::parse(product)?,

@@ -1,0 +1,99 @@
+//! Events as each dialect says them, framed once for all who speak it.
+
+use crate::dialect::centrifuge::{Push, append_push};
+use crate::dialect::raw::Frame;
+use crate::dialect::{chat, raw};
+use crate::hub::{ChannelName, Dialect, Event};
+use crate::reactor::SharedFrame;
+use crate::ws::frame::Kind;
+
+/// The frame for an event; `None` if the dialect has no words for it. `scratch` is any buffer.
+pub(super) fn frame(
+    dialect: Dialect,
+    channel: &str,
+    event: &Event,
+    scratch: &mut Vec<u8>,
+) -> Option<SharedFrame> {
+    scratch.clear();
+    match dialect {
+        Dialect::Centrifuge => append_push(scratch, channel, &push(event)?),
+        Dialect::Chat => {
+            let channel = ChannelName::new(channel).ok()?;
+            // Who reads a personal channel is one user, and knows where else it is logged in.
+            let is_about_people = matches!(event, Event::Join(_) | Event::Leave(_));
+            if is_about_people && channel.personal_to().is_some() {
+                return None;
+            }
+            chat::append_event(scratch, channel, event);
+        }
+        Dialect::Raw => {
+            return raw::frame(event).map(|frame| match frame {
+                Frame::Text(text) => SharedFrame::message(Kind::Text, text.as_bytes()),
+                Frame::Binary(bytes) => SharedFrame::message(Kind::Binary, bytes),
+            });
+        }
+    }
+    let frame = SharedFrame::message(Kind::Text, scratch);
+    scratch.shrink_to(SCRATCH_BYTES_KEPT);
+    Some(frame)
+}
+
+/// What a large event may leave of the buffer it needed.
+const SCRATCH_BYTES_KEPT: usize = 64 << 10;
+
+/// A gap has no push: a client that is told of one way or the other subscribes again, and recovers.
+fn push(event: &Event) -> Option<Push<'_>> {
+    Some(match event {
+        Event::Publication(publication) => Push::Publication(publication),
+        Event::Join(client) => Push::Join(client),
+        Event::Leave(client) => Push::Leave(client),
+        Event::Gap { .. } => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::hub::{ClientId, ClientInfo, Publication};
+
+    fn said(dialect: Dialect, channel: &str, event: &Event) -> Option<String> {
+        let frame = frame(dialect, channel, event, &mut Vec::new())?;
+        let bytes = frame.bytes();
+        let header = if bytes[1] < 126 { 2 } else { 4 };
+        Some(String::from_utf8_lossy(&bytes[header..]).into_owned())
+    }
+
+    #[test]
+    fn each_dialect_says_what_it_has_words_for() {
+        let publication = Event::Publication(Arc::new(Publication {
+            offset: 7,
+            unix_ms: 1,
+            payload: raw::text_payload("{\"text\":\"hi\"}"),
+            publisher: None,
+            key: None,
+            tags: Box::default(),
+        }));
+        let join = Event::Join(Arc::new(ClientInfo {
+            user: "bob".into(),
+            client: ClientId(1),
+            conn_info: None,
+            chan_info: None,
+        }));
+        let gap = Event::Gap { from: 1, to: 2 };
+        let says = |dialect, event| said(dialect, "room", event);
+        let push = says(Dialect::Centrifuge, &publication);
+        let expected = r#"{"push":{"channel":"room","pub":{"data":{"text":"hi"},"offset":7}}}"#;
+        assert_eq!(push.as_deref(), Some(expected));
+        assert!(says(Dialect::Centrifuge, &join).is_some_and(|text| text.contains("bob")));
+        assert_eq!(says(Dialect::Centrifuge, &gap), None);
+        for event in [&publication, &join, &gap] {
+            assert!(says(Dialect::Chat, event).is_some(), "{event:?}");
+        }
+        assert_eq!(said(Dialect::Chat, "#bob", &join), None);
+        let raw = says(Dialect::Raw, &publication);
+        assert_eq!(raw.as_deref(), Some("{\"text\":\"hi\"}"));
+        assert_eq!(says(Dialect::Raw, &join), None);
+    }
+}
