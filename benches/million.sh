@@ -119,7 +119,7 @@ if [[ -n $TLS ]]; then
     SCHEME=wss GAUGE=$((PORT + 1)) TRUST=(--ca "$WORK/tls/ca.pem" "${RESUME[@]}")
 fi
 
-APP=() TARGET="$SCHEME://127.0.0.1:$PORT/echo"
+APP=(--app echo) TARGET="$SCHEME://127.0.0.1:$PORT/echo"
 if [[ -n $ROOMS ]]; then
     TARGET="$SCHEME://127.0.0.1:$PORT/connection/websocket"
     (umask 077; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$WORK/secret")

@@ -71,7 +71,7 @@ stage_fetch() {
     fi
     export CARGO_NET_OFFLINE=true
     local tool
-    for tool in node python cent; do
+    for tool in node python cent centrifuge centrifuge-python; do
         loadgen/tests/tools.sh "$tool" "$(realpath -m "${CARGO_TARGET_DIR:-target}")/tmp" ||
             explain "no $tool to test with; those tests will be skipped"
     done

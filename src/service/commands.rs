@@ -29,14 +29,22 @@ impl Service {
         out: &mut Outbox<'_, Self>,
     ) {
         self.desk.own = Some(out.id().as_u64());
+        let mut is_pong = false;
         for command in Commands::new(text, COMMANDS_MAX) {
             let Ok(command) = command else {
                 self.part_with_own(Dialect::Centrifuge, Disconnect::BadRequest, out);
                 break;
             };
+            is_pong |= command.request == Request::Pong;
             if self.obey(conn, &command, out).is_break() || out.is_closing() {
                 break;
             }
+        }
+        if let Some(id) = self.session_of(*conn)
+            && self.desk.needs_ping(id, is_pong)
+            && self.desk.greetings.is_empty()
+        {
+            self.desk.batch.ping();
         }
         Floor::new(&mut self.desk, out).flush();
         self.desk.batch.clear();

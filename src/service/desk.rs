@@ -53,6 +53,8 @@ struct Extra {
     expires_at_s: u32,
     /// The second it is noted for in `Expiries`; 0 is in none.
     noted_s: u32,
+    /// When it was last known to have had a ping, in seconds.
+    pinged_s: u32,
 }
 
 // All that a session costs beyond its connection's cache line.
@@ -77,6 +79,10 @@ const LINES_PER_SECOND: u32 = 10;
 /// How long a connection may outlive its token while it gets another: the official client asks for
 /// one in the second in which the old one expires.
 pub(super) const GRACE_S: u64 = 10;
+
+/// What a client waits for a ping beyond the interval is ten seconds. It may fall silent right after
+/// a frame that was not answered with a ping; the next one is an interval away then.
+const PING_SLACK_S: u32 = 8;
 
 impl Desk {
     pub(super) fn new(common: Arc<Common>, worker: usize) -> Self {
@@ -109,12 +115,17 @@ impl Desk {
         }
         self.tick = Some(tick);
         self.now_ms = (self.common.outside.unix_ms)();
+        self.take_settings();
+        true
+    }
+
+    /// The settings as they are now.
+    pub(super) fn take_settings(&mut self) {
         let version = self.common.version();
         if version != self.version {
             self.version = version;
             self.settings = self.common.settings();
         }
-        true
     }
 
     /// What a connection of this worker is called outside.
@@ -134,6 +145,7 @@ impl Desk {
         }
         self.extras[index] = Extra {
             ticket,
+            pinged_s: self.now_s() as u32,
             ..Extra::default()
         };
         self.note_expiry(id, expires_at_s);
@@ -188,6 +200,22 @@ impl Desk {
                 false
             }
         }
+    }
+
+    /// A session has said something: whether it should have a ping with the answer. Whoever is silent is
+    /// pinged by the reactor, and answers; whoever is not would never be.
+    pub(super) fn needs_ping(&mut self, id: SessionId, is_pong: bool) -> bool {
+        let interval_s = self.settings.ping_ms / 1_000;
+        let now_s = self.now_s() as u32;
+        let Some(extra) = self.extras.get_mut(id.index() as usize) else {
+            return false;
+        };
+        let since_s = now_s.wrapping_sub(extra.pinged_s);
+        let is_due = interval_s > 0 && !is_pong && since_s >= (interval_s / 3).min(PING_SLACK_S);
+        if is_pong || is_due {
+            extra.pinged_s = now_s;
+        }
+        is_due
     }
 
     /// A subscription's token is good until then.

@@ -28,6 +28,7 @@ const PROTOBUF: &str = "centrifuge-protobuf";
 impl Service {
     /// Answers a request head.
     pub(super) fn answer_head(&mut self, head: &Head<'_>, peer: &Peer<'_>) -> Answer<Conn> {
+        self.desk.take_settings();
         let plan = match head.path() {
             CENTRIFUGE_PATH => Plan::Centrifuge,
             CHAT_PATH => Plan::Chat {

@@ -16,6 +16,7 @@ mod listeners;
 mod pressure;
 mod rechunk;
 mod seeds;
+mod service;
 mod shards;
 mod slow;
 mod stats;

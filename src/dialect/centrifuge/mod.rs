@@ -27,7 +27,8 @@
 //!   After an error to Connect a connection serves nothing any more, so close it.
 //! - `Connected::ping_s` = 0 asks the client to expect no pings of this protocol: WebSocket's own
 //!   then do, at no cost per connection here. With n > 0 the client hangs up n + 10 s after the last
-//!   `{}`, and answers each with `{}` ([`Request::Pong`]).
+//!   `{}`, and answers each with `{}` ([`Request::Pong`]). (The client for JavaScript is content with
+//!   anything it hears; the one for Python is not, so also those who are busy talking need pings.)
 //! - [`Request::Send`] has no reply, whatever comes of it. [`Request::Rpc`] is answered with
 //!   [`ErrorCode::NotAvailable`], [`Request::Unknown`] with [`ErrorCode::MethodNotFound`].
 //! - A token that expires is announced by `ttl_s`; the client refreshes some seconds before. A

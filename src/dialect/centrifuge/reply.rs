@@ -185,6 +185,11 @@ impl Batch {
         push::append_push(self.line(), channel, push);
     }
 
+    /// Adds a ping.
+    pub fn ping(&mut self) {
+        self.line().extend_from_slice(super::PING.as_bytes());
+    }
+
     /// Whether it is time to send it.
     pub fn is_full(&self) -> bool {
         self.lines >= BATCH_REPLIES_MAX || self.bytes.len() >= BATCH_BYTES_MAX

@@ -14,7 +14,7 @@ mod wire;
 pub(crate) use http::Http;
 pub(crate) use peer::{Files, Peer};
 pub(crate) use server::{Launch, Server, Watch};
-pub(crate) use tools::{cent, promtool};
+pub(crate) use tools::{cent, centrifuge_js, centrifuge_python, chromium, promtool};
 pub(crate) use vitals::Vitals;
 pub(crate) use wire::{Wire, frame, op, unmasked_frame, upgrade_request};
 

@@ -16,6 +16,20 @@ pub(crate) fn cent() -> Option<&'static Path> {
     })
 }
 
+/// Node's modules with the official client of npm, `centrifuge`, in them.
+pub(crate) fn centrifuge_js() -> Option<&'static Path> {
+    static FOUND: OnceLock<Found> = OnceLock::new();
+    use_or_skip("npm centrifuge", &FOUND, || installed("centrifuge"))
+}
+
+/// A Python that has the official client of PyPI, `centrifuge-python`.
+pub(crate) fn centrifuge_python() -> Option<&'static Path> {
+    static FOUND: OnceLock<Found> = OnceLock::new();
+    use_or_skip("PyPI centrifuge-python", &FOUND, || {
+        Ok(installed("centrifuge-python")?.join("bin/python"))
+    })
+}
+
 /// What Prometheus checks pages of metrics with.
 pub(crate) fn promtool() -> Option<&'static Path> {
     static FOUND: OnceLock<Found> = OnceLock::new();
