@@ -111,6 +111,66 @@ EXTENSIONS = {
     "open-quote": b'permessage-deflate; a="\\',
 }
 
+
+
+def number(value):
+    """LEB128."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(out) + bytes([value])
+
+
+def text(value):
+    return number(len(value)) + value
+
+
+def published(offset, payload=b"{}", kind=0, publisher=b"\x00", tags=()):
+    """A record of the history's log: channel, epoch, offset, time, payload and who published it."""
+    head = b"\x01" + text(b"chat:room") + number(7) + number(offset) + number(1_800_000_000_000)
+    tail = b"".join(text(part) for pair in tags for part in pair)
+    return head + bytes([kind]) + text(payload) + publisher + b"\x00" + number(len(tags)) + tail
+
+
+def stands(offset, forgotten):
+    return b"\x02" + text(b"chat:room") + b"".join(map(number, (7, offset, forgotten, 9)))
+
+
+def log(*batches):
+    """A file of the history: its header, and batches with their checksums."""
+    salt = struct.pack("<I", 0x5EEDCAFE)
+    head = b"ThrongJ1" + struct.pack("<Q", 1) + salt + b"\x00" + struct.pack("<Q", 2) + b"\x07" * 16
+    out = head + struct.pack("<I", zlib.crc32(head))
+    for records in batches:
+        front = salt + struct.pack("<I", len(records))
+        out += front + struct.pack("<I", zlib.crc32(front + records)) + records
+    return out
+
+
+CLIENT = b"\x01" + text(b"bob") + bytes(range(16)) + b"\x01" + text(b'{"a":1}') + b"\x00"
+LOG = log(stands(4, 2) + published(3), published(4, b"hi", 1, CLIENT), b"\x03" + number(0) + number(2) + number(9))
+JOURNALS = {
+    "record": published(1),
+    "record-with-client-and-tags": published(2, b"\x00\xff", 2, CLIENT, [(b"a", b"b"), (b"", b"")]),
+    "records": stands(4, 2) + published(3) + published(4),
+    "begins": b"\x03" + number(1) + number(3) + number(77),
+    "no-json": published(1, b"{"),
+    "no-utf8": published(1, b"\xff", 1),
+    "offset-0": published(0),
+    "forgets-more-than-there-is": stands(2, 3),
+    "endless-tags": published(1)[:-1] + number(1 << 40),
+    "overlong-number": b"\x03\x80\x00\x01\x01",
+    "number-beyond-64-bits": b"\x03" + b"\xff" * 9 + b"\x7f",
+    "file": LOG,
+    "file-that-ended": log(published(1), b"\xff"),
+    "file-torn": LOG[:-3],
+    "file-damaged": LOG[:70] + b"\x00" + LOG[71:],
+    "file-of-a-gap": log(published(1), published(3), published(4)),
+    "header-only": log(),
+    "header-torn": log()[:30],
+}
+
 STREAMS = {
     "text": frame(0x81, TEXT),
     "binary-126": frame(0x82, bytes(range(126))),
@@ -340,6 +400,7 @@ def main():
     write("centrifuge_commands", COMMANDS)
     write("chat_request", CHATS)
     write("raw_path", PATHS)
+    write("journal", JOURNALS)
     write("request_head", REQUESTS)
     write("response_head", RESPONSES)
     write("extension_header", EXTENSIONS)

@@ -6,7 +6,7 @@
 //!  main -> cli -> config, tuning  server -> everything (it alone knows everybody)
 //!  service -> hub, dialect, auth, admin, reactor (it alone knows both hub and reactor)
 //!  reactor -> ws, tls, sys, proxy, metrics, limits   admin -> http1, metrics, sys, hub's types
-//!  dialect -> hub's types    hub -> ws (encode only)    auth -> config's types
+//!  dialect -> hub's types    journal -> hub, sys    hub -> ws (encode only)    auth -> config's types
 //!  tls -> sys (pages for keys)    tuning -> sys
 //!  ws -> http1, limits            sys, http1, proxy, metrics, limits -> nothing of ours
 //! ```
@@ -22,6 +22,7 @@ pub mod dialect;
 pub mod echo;
 pub mod http1;
 pub mod hub;
+pub mod journal;
 pub mod limits;
 pub mod metrics;
 pub mod page;

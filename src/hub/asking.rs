@@ -163,6 +163,11 @@ impl<F: Clone> Hub<F> {
         if !right.is_given_to(session, is_subscribed) {
             return Err(Refusal::PermissionDenied);
         }
+        let limit = self.limits.publication_bytes;
+        let bytes = draft.payload.bytes.len();
+        if !limit.allows(bytes, &mut self.tally.publication_limit) {
+            return Err(Refusal::LimitExceeded);
+        }
         let home = self.home(channel);
         if !self.has_room(home) {
             self.tally.busy += 1;

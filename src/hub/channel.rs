@@ -19,6 +19,10 @@ pub(crate) struct Channel {
     /// Tells it from another channel that may come to the same place later.
     pub(crate) stamp: u32,
     pub(crate) position: Position,
+    /// The last offset that was given away: beyond the position while something waits for the journal.
+    pub(crate) taken: u64,
+    /// What waits for the journal.
+    pub(crate) waiting: u32,
     pub(crate) history: History,
     /// How many subscribers are on which worker; never with 0 of them.
     interest: Vec<(u16, u32)>,
@@ -42,6 +46,8 @@ impl Channel {
             namespace,
             stamp,
             position: Position { offset: 0, epoch },
+            taken: 0,
+            waiting: 0,
             history: History::default(),
             interest: Vec::new(),
             presence: None,
@@ -158,8 +164,8 @@ impl Channel {
         subscribed.publications = latest.filter(is_news).cloned().into_iter().collect();
     }
 
-    /// Nobody is here and nothing is kept. (Whether it is to be remembered is another question.)
+    /// Nobody is here, and nothing is kept or about to be. (Whether it is to be remembered is another question.)
     pub(crate) fn is_empty(&self) -> bool {
-        self.interest.is_empty() && self.history.is_empty()
+        self.interest.is_empty() && self.history.is_empty() && self.waiting == 0
     }
 }

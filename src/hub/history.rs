@@ -27,8 +27,20 @@ impl History {
         self.kept.back()
     }
 
-    fn front_offset(&self) -> Option<u64> {
+    pub(crate) fn front_offset(&self) -> Option<u64> {
         self.kept.front().map(|publication| publication.offset)
+    }
+
+    /// The publication of that number.
+    pub(crate) fn at(&self, offset: u64) -> Option<&Arc<Publication>> {
+        let index = offset.checked_sub(self.front_offset()?)?;
+        self.kept.get(usize::try_from(index).ok()?)
+    }
+
+    /// Whatever is kept behind `offset`.
+    pub(crate) fn behind(&self, offset: u64) -> impl Iterator<Item = &Arc<Publication>> {
+        let from = self.kept.partition_point(|kept| kept.offset <= offset);
+        self.kept.range(from..)
     }
 
     /// Everything behind `offset`, or `None` if part of it is no longer kept.
@@ -188,6 +200,12 @@ impl HistoryLedger {
     /// Whether the order should be gone through for those that are gone.
     pub(crate) fn is_stale(&self) -> bool {
         self.order.len() > 2 * self.publications + 1024
+    }
+
+    /// Puts the order right after a restart, when channels came one after the other.
+    pub(crate) fn sort_by_age(&mut self, unix_ms: impl Fn(u32, u64) -> u64) {
+        let order = self.order.make_contiguous();
+        order.sort_by_cached_key(|entry| (unix_ms(entry.place, entry.offset), entry.offset));
     }
 
     /// Strikes out what `is_there` denies.

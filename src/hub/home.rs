@@ -37,9 +37,18 @@ impl<F: Clone> Hub<F> {
                 self.see_off(world, channel, client, worker);
                 Answer::Done
             }
-            Question::Publish(draft) => self.take(world, channel, draft),
+            Question::Publish(draft) => return self.take(world, channel, draft, reply_to),
             Question::History(query) => self.history(channel, &query),
-            Question::ForgetHistory => self.forget_history(channel),
+            Question::ForgetHistory => match self.channels.find(channel) {
+                Some(place) if self.is_journaled(place) && self.channels.at(place).taken > 0 => {
+                    return self.wait_to_forget(place, reply_to);
+                }
+                Some(place) => {
+                    self.ledger.clear(&mut self.channels.at_mut(place).history);
+                    Answer::Done
+                }
+                None => Answer::Done,
+            },
             Question::Presence => match self.channels.find(channel) {
                 _ if !self.options_of(channel).is_some_and(|o| o.presence) => {
                     Answer::Refused(Refusal::NotAvailable)
@@ -113,9 +122,15 @@ impl<F: Clone> Hub<F> {
     }
 
     /// Takes a publication, or refuses it whole: what is taken reaches everybody.
-    fn take(&mut self, world: &mut impl World<Frame = F>, channel: &str, draft: Draft) -> Answer {
+    fn take(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        channel: &str,
+        draft: Draft,
+        reply_to: ReplyTo,
+    ) {
         let Some(place) = self.channel(channel) else {
-            return Answer::Refused(Refusal::UnknownChannel);
+            return self.reply(world, reply_to, Answer::Refused(Refusal::UnknownChannel));
         };
         let is_busy = |worker: u16| {
             let waiting = match worker == self.worker {
@@ -124,35 +139,56 @@ impl<F: Clone> Hub<F> {
             };
             !self.has_room(worker.into()) || waiting > EVENTS_WAITING_MAX
         };
-        if self.channels.at(place).interested().any(is_busy) {
+        let is_journaled = self.is_journaled(place);
+        let may_wait = !is_journaled || self.may_wait();
+        if !may_wait || self.channels.at(place).interested().any(is_busy) {
             self.tally.busy += 1;
-            return Answer::Refused(Refusal::Busy);
+            self.drop_forgotten(place);
+            return self.reply(world, reply_to, Answer::Refused(Refusal::Busy));
         }
-        self.tally.published += 1;
         let channel = self.channels.at_mut(place);
         channel.used_ms = self.now_ms;
         let options = self.namespaces.at(channel.namespace);
         let keeps = options.history_size > 0 && !draft.is_fleeting;
-        let position = match keeps {
-            true => {
-                channel.position.offset += 1;
-                channel.position
-            }
-            false => Position::default(),
-        };
+        if keeps {
+            channel.taken += 1;
+        }
         let publication = Arc::new(Publication {
-            offset: position.offset,
+            offset: if keeps { channel.taken } else { 0 },
             unix_ms: self.now_ms,
             payload: draft.payload,
             publisher: draft.publisher,
             key: draft.key,
             tags: draft.tags,
         });
+        if is_journaled && (keeps || channel.waiting > 0) {
+            return self.wait_with(place, publication, keeps, reply_to);
+        }
+        let answer = self.commit(world, place, publication, keeps);
+        self.reply(world, reply_to, answer);
+    }
+
+    /// A publication is in the channel from now on.
+    pub(crate) fn commit(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        place: u32,
+        publication: Arc<Publication>,
+        keeps: bool,
+    ) -> Answer {
+        self.tally.published += 1;
+        let channel = self.channels.at_mut(place);
         if keeps {
-            let (size, kept) = (options.history_size, publication.clone());
+            channel.position.offset = publication.offset;
+            let size = self.namespaces.at(channel.namespace).history_size;
+            let kept = publication.clone();
             self.ledger
                 .keep((place, channel.stamp), &mut channel.history, kept, size);
         }
+        let position = match keeps {
+            true => channel.position,
+            false => Position::default(),
+        };
         let receivers = channel.subscribers();
         self.tell(world, place, &Event::Publication(publication));
         if keeps {
@@ -200,13 +236,6 @@ impl<F: Clone> Hub<F> {
         }
     }
 
-    fn forget_history(&mut self, channel: &str) -> Answer {
-        if let Some(place) = self.channels.find(channel) {
-            self.ledger.clear(&mut self.channels.at_mut(place).history);
-        }
-        Answer::Done
-    }
-
     /// The place of a channel, which begins to exist if it does not.
     fn channel(&mut self, name: &str) -> Option<u32> {
         if let Some(place) = self.channels.find(name) {
@@ -225,7 +254,7 @@ impl<F: Clone> Hub<F> {
     }
 
     /// Lets go of what is too old.
-    fn expire(&mut self, place: u32) {
+    pub(crate) fn expire(&mut self, place: u32) {
         let channel = self.channels.at_mut(place);
         let ttl_ms = self.namespaces.at(channel.namespace).history_ttl_ms;
         let before_ms = self.now_ms.saturating_sub(ttl_ms);
@@ -233,7 +262,7 @@ impl<F: Clone> Hub<F> {
     }
 
     /// Lets go of the oldest of all histories while they are too large together.
-    fn make_room(&mut self) {
+    pub(crate) fn make_room(&mut self) {
         while let Some((place, stamp, offset)) = self.ledger.next_victim() {
             if !self.channels.contains(place) || self.channels.at(place).stamp != stamp {
                 continue;
@@ -280,7 +309,7 @@ impl<F: Clone> Hub<F> {
         if channel.is_empty() && (is_untouched || is_old) {
             self.channels.remove(place);
             if !is_untouched {
-                self.epoch = self.epoch.wrapping_add(1).max(1);
+                self.change_epoch();
             }
         }
     }

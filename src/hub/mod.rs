@@ -9,11 +9,13 @@
 //! the two go letters, in order, and so everything that has to be exact is: a subscriber's
 //! position, a recovered gap, the order of a publisher's messages.
 
+mod allowance;
 mod asking;
 mod channel;
 mod fanout;
 mod history;
 mod home;
+mod journaling;
 mod lag;
 mod letter;
 mod options;
@@ -27,7 +29,9 @@ mod types;
 mod users;
 mod world;
 
+pub use allowance::Allowance;
 pub use asking::Subscribe;
+pub use journaling::{Kept, Record};
 pub use letter::{Answer, Draft, Letter, Question, ReplyTo, Request, UserOrder};
 pub use options::{Limit, Limits, Namespaces, Options, Policy, Recovery, Right, Tiers};
 pub use registry::NameHash;

@@ -16,6 +16,8 @@ pub struct Options {
     pub recovery: Recovery,
     /// More missed publications than this are not recovered.
     pub recover_max: u32,
+    /// Whether it is also kept on disk, if anything is.
+    pub is_durable: bool,
     /// Whether it is known who is there.
     pub presence: bool,
     /// Whether subscribers are told who comes and goes.
@@ -36,6 +38,7 @@ impl Default for Options {
         Self {
             history_size: 0,
             history_ttl_ms: 300_000,
+            is_durable: true,
             recovery: Recovery::Stream,
             recover_max: 300,
             presence: false,
@@ -175,6 +178,12 @@ pub struct Limits {
     pub connections_per_user: Limit,
     /// Bytes of a channel's name.
     pub channel_bytes: Limit,
+    /// Messages per second of one connection.
+    pub message_rate: Limit,
+    /// Bytes per second of one connection.
+    pub byte_rate: Limit,
+    /// Bytes of what a client publishes at once.
+    pub publication_bytes: Limit,
     /// Bytes of all histories on one worker.
     pub history_bytes_max: usize,
     /// When a reader is too slow.
@@ -187,6 +196,9 @@ impl Default for Limits {
             channels_per_connection: Limit::new(128),
             connections_per_user: Limit::new(0),
             channel_bytes: Limit::new(255),
+            message_rate: Limit::new(0),
+            byte_rate: Limit::new(0),
+            publication_bytes: Limit::new(0),
             history_bytes_max: 64 << 20,
             tiers: Tiers::default(),
         }

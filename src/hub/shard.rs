@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use super::channel::Channel;
 use super::fanout::Page;
 use super::history::HistoryLedger;
+use super::journaling::Journal;
 use super::letter::{Answer, Letter, Question, ReplyTo, UserOrder};
 use super::options::{Limits, Namespaces};
 use super::registry::{NameHash, Registry};
@@ -56,6 +57,8 @@ pub struct Hub<F> {
     pub(crate) users: Users,
     pub(crate) channels: Registry<Channel>,
     pub(crate) ledger: HistoryLedger,
+    /// What has to be written down, if anything has.
+    pub(crate) journal: Option<Box<Journal>>,
     /// Topics with something to tell, each at most once.
     pub(crate) line: VecDeque<u32>,
     /// Members (session, topic) that joined while something older was queued: the number of the
@@ -102,6 +105,7 @@ impl<F: Clone> Hub<F> {
             users: Users::new(hash),
             channels: Registry::new(hash),
             ledger: HistoryLedger::new(config.limits.history_bytes_max),
+            journal: None,
             line: VecDeque::new(),
             late: HashMap::default(),
             tickets: HashMap::default(),
@@ -312,6 +316,11 @@ impl<F: Clone> Hub<F> {
                 self.line.retain(|other| *other != topic);
             }
         }
+    }
+
+    /// How many workers share the channels.
+    pub(crate) fn homes(&self) -> u16 {
+        self.workers
     }
 
     /// Which worker a name belongs to.

@@ -65,6 +65,12 @@ pub struct Tally {
     pub user_limit: u64,
     /// Names beyond the limit of their length.
     pub name_limit: u64,
+    /// Messages beyond the limit per second.
+    pub message_rate: u64,
+    /// Messages beyond the limit of bytes per second.
+    pub byte_rate: u64,
+    /// Publications beyond the limit of their size.
+    pub publication_limit: u64,
     /// Publications that went before their time because all histories together were too large.
     pub history_evicted: u64,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use throng::{auth, dialect, http1, proxy, reactor, tls, ws};
+use throng::{auth, dialect, http1, journal, proxy, reactor, tls, ws};
 
 type Property = fn(&[u8]);
 
@@ -16,6 +16,7 @@ const TARGETS: &[(&str, Property)] = &[
     ("extension_header", ws::deflate::fuzzing::extension_header),
     ("frame_stream", ws::fuzzing::frame_stream),
     ("inflate", ws::deflate::fuzzing::inflate),
+    ("journal", journal::fuzzing::journal),
     ("proxy_header", proxy::fuzzing::proxy_header),
     ("raw_path", dialect::fuzzing::raw_path),
     ("record_layer", tls::fuzzing::record_layer),

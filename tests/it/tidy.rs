@@ -48,12 +48,14 @@ const WALLS: &[(&str, &[&str])] = &[
     ("echo", &["reactor", "ws", "http1"]),
     ("hub", &["ws"]),
     ("dialect", &["hub"]),
+    ("journal", &["hub", "sys"]),
     ("auth", &["config"]),
     ("admin", &["http1", "metrics", "sys", "hub"]),
     (
         "service",
         &[
             "hub", "dialect", "auth", "admin", "page", "reactor", "ws", "http1", "config",
+            "journal",
         ],
     ),
     ("tuning", &["sys"]),
@@ -71,7 +73,7 @@ const WALLS: &[(&str, &[&str])] = &[
 
 const EVERYTHING: &[&str] = &[
     "http1", "limits", "metrics", "sys", "ws", "tls", "config", "reactor", "echo", "cli", "server",
-    "tuning", "hub", "dialect", "auth", "admin", "page", "proxy", "service",
+    "tuning", "hub", "dialect", "auth", "admin", "page", "proxy", "service", "journal",
 ];
 
 /// What lies outside the crate and has one home: the operating system in `sys`, readiness in the
