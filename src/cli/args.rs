@@ -13,7 +13,7 @@ use super::machine::{Options, Verb};
 use super::{dev_cert, token};
 use crate::config::knobs::{self, KNOBS};
 use crate::config::suggest::nearest;
-use crate::config::{Knob, Place, Problem, Setting, file};
+use crate::config::{Knob, Namespace, Place, Problem, Setting, file, namespace};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -70,6 +70,10 @@ pub enum Topic {
     Token,
     /// One knob in full.
     Knob(&'static Knob),
+    /// What the channels of a namespace may be like.
+    Namespaces,
+    /// One option of a namespace in full.
+    Option(&'static Knob<Namespace>),
     /// The knobs as the README's table.
     Markdown,
 }
@@ -311,9 +315,13 @@ impl Scan {
             "tune" => Topic::Machine(Verb::Tune),
             "dev-cert" => Topic::DevCert,
             "token" => Topic::Token,
+            "namespaces" | "namespace" => Topic::Namespaces,
             name => match knobs::find(&name.replace('_', "-")) {
                 Some(knob) => Topic::Knob(knob),
                 None => {
+                    if let Some(option) = namespace::find(&name.replace('_', "-")) {
+                        return Command::Help(Topic::Option(option));
+                    }
                     let cure = match file::suggestion(name) {
                         Some(knob) => format!("did you mean throng help {}?", knob.name),
                         None => {

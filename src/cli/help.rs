@@ -5,7 +5,8 @@ use std::fmt::Write;
 use crate::config::file::literal;
 use crate::config::knob::Group;
 use crate::config::knobs::KNOBS;
-use crate::config::{Config, Knob};
+use crate::config::namespace::OPTIONS;
+use crate::config::{Config, Knob, Namespace};
 
 /// `throng help`: the commands and where to read on.
 pub fn overview() -> String {
@@ -21,6 +22,7 @@ Usage:
   throng dev-cert [--out DIR]              make a certificate for development
   throng token --user NAME                 sign a token for a user
   throng help [COMMAND|FLAG]               more about a command or one flag
+  throng help namespaces                   what channels can be like
   throng version                           print the version
 
 Examples:
@@ -47,9 +49,11 @@ Usage: throng [serve] [--config FILE] [FLAGS]
 Runs the server until SIGTERM or SIGINT. The first signal drains it, a second one ends it at once.
 
 Each flag has a key in the file: --max-message 1MiB is max_message = \"1MiB\". Flags win over the
-file, the file over the defaults. Keys of TLS stand in [tls] of the file (cert is --tls-cert),
-those of Access in [auth], those of Admission in [limits]. Sizes: 4096, 64KiB, 16MiB. Times:
-500ms, 25s, 2m. A flag given twice counts once, the last time; lists such as --listen add up.
+file, the file over the defaults. Keys of TLS stand in [tls] of the file (cert is --tls-cert), those
+of Access in [auth], those of Admission, of one client and of slow subscribers in [limits], those of
+History in [history] (dir is --history-dir). What channels are like is in the file only: throng help
+namespaces. Sizes: 4096, 64KiB, 16MiB. Times: 500ms, 25s, 2m. A flag given twice counts once, the
+last time; lists such as --listen add up.
 
   --config FILE               Read this TOML file
   --help, -h                  Print this text
@@ -59,7 +63,7 @@ those of Access in [auth], those of Admission in [limits]. Sizes: 4096, 64KiB, 1
     for group in Group::ALL {
         let _ = write!(text, "\n{}:\n", group.title());
         for knob in KNOBS.iter().filter(|knob| knob.group == group) {
-            text.push_str(&entry(knob, &defaults));
+            text.push_str(&entry(&knob.flag(), knob, &defaults));
         }
     }
     text.push_str(
@@ -96,33 +100,67 @@ Example:
 
 /// `throng help max-message`: one knob in full.
 pub fn knob(knob: &Knob) -> String {
+    let flag = format!("\n  flag      {} {}", knob.flag(), knob.example);
+    in_full(knob, &knob.flag(), &Config::default(), &flag)
+}
+
+/// `throng help history-size`: one option of a namespace in full.
+pub fn option(option: &Knob<Namespace>) -> String {
+    in_full(option, &option.key(), &Namespace::default(), "")
+}
+
+/// `throng help namespaces`: all of them.
+pub fn namespaces() -> String {
+    let mut text = String::from(
+        "\
+A channel's namespace is what stands before the first colon of its name. What its channels are like
+is written in the file:
+
+  [[namespaces]]
+  name = \"chat\"
+  history_size = 100
+  publish = \"subscribers\"
+
+The name \"\" is that of channels without a namespace, \"#\" that of the personal channels of users.
+Channels of a namespace that is not written there do not exist. Without any, an unconfigured server
+that only this machine can reach lets everybody do everything; elsewhere the defaults count.
+
+  name NAME                   What stands before the colon
+",
+    );
+    let defaults = Namespace::default();
+    for option in OPTIONS {
+        text.push_str(&entry(&option.key(), option, &defaults));
+    }
+    text.push_str("\nMore about an option: throng help history-size\n");
+    text
+}
+
+fn in_full<C>(knob: &Knob<C>, name: &str, defaults: &C, flag: &str) -> String {
     format!(
         "\
-{flag} {placeholder}
+{name} {placeholder}
 
 {brief}
 
   default   {default}
-  accepts   {accepts}
-  flag      {flag} {example}
+  accepts   {accepts}{flag}
   file      {line}
 
 {story}
 ",
-        flag = knob.flag(),
         placeholder = knob.placeholder(),
         brief = wrap(&format!("{}.", knob.brief), 0, LINE_CHARS_MAX),
-        default = knob.show(&Config::default()),
+        default = knob.show(defaults),
         accepts = knob.accepts(),
-        example = knob.example,
         line = knob.line(&literal(&knob.kind, knob.example)),
         story = wrap(knob.story, 0, LINE_CHARS_MAX),
     )
 }
 
 /// One flag in the list: the name left, the line about it right, the default at its end.
-fn entry(knob: &Knob, defaults: &Config) -> String {
-    let head = format!("  {} {}", knob.flag(), knob.placeholder());
+fn entry<C>(name: &str, knob: &Knob<C>, defaults: &C) -> String {
+    let head = format!("  {name} {}", knob.placeholder());
     // A no-break space keeps the default together on one line.
     let body = format!("{} [default:\u{a0}{}]", knob.brief, knob.show(defaults));
     let body = wrap(&body, COLUMN, LINE_CHARS_MAX).replace('\u{a0}', " ");
@@ -172,9 +210,11 @@ mod tests {
     fn pages() -> Vec<String> {
         let knobs = KNOBS.iter().map(knob);
         knobs
+            .chain(OPTIONS.iter().map(option))
             .chain([
                 overview(),
                 serve(),
+                namespaces(),
                 check_config(),
                 super::super::dev_cert::help(),
                 super::super::token::help(),

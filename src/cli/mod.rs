@@ -132,7 +132,9 @@ fn help_text(topic: Topic) -> String {
         Topic::DevCert => dev_cert::help(),
         Topic::Token => token::help(),
         Topic::Knob(knob) => help::knob(knob),
-        Topic::Markdown => reference::markdown(),
+        Topic::Namespaces => help::namespaces(),
+        Topic::Option(option) => help::option(option),
+        Topic::Markdown => format!("{}\n{}", reference::markdown(), reference::namespaces()),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::config::Config;
 use crate::config::knob::Group;
 use crate::config::knobs::KNOBS;
+use crate::config::namespace::OPTIONS;
+use crate::config::{Config, Namespace};
 
 /// One row per knob, a heading row per group.
 pub fn markdown() -> String {
@@ -27,6 +28,24 @@ pub fn markdown() -> String {
     table
 }
 
+/// The same for the options of a namespace: the second part of `throng help --markdown`.
+pub fn namespaces() -> String {
+    let defaults = Namespace::default();
+    let mut table =
+        String::from("| option | default | accepts | what it decides |\n|---|---|---|---|\n");
+    for option in OPTIONS {
+        let _ = writeln!(
+            table,
+            "| `{}` | `{}` | {} | {} |",
+            option.key(),
+            option.show(&defaults),
+            option.accepts(),
+            option.brief
+        );
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,7 +61,7 @@ mod tests {
 
     #[test]
     fn rows_are_well_formed() {
-        for row in markdown().lines() {
+        for row in markdown().lines().chain(namespaces().lines()) {
             assert_eq!(row.matches('|').count(), 5, "{row}");
         }
     }
@@ -57,10 +76,25 @@ mod tests {
     }
 
     #[test]
-    fn the_file_in_the_readme_is_valid() {
-        let contents = file::parse("README.md", between("```toml\n", "```"));
-        assert_eq!(contents.problems, []);
-        assert!(contents.settings.len() > 3);
+    fn the_readme_has_the_options_of_namespaces() {
+        let table = between("<!-- namespaces: begin -->\n", "<!-- namespaces: end -->");
+        assert!(
+            table == namespaces(),
+            "paste the second table of `throng help --markdown` between the two marks in README.md"
+        );
+    }
+
+    #[test]
+    fn the_files_in_the_readme_are_valid() {
+        let texts = README.split("```toml\n").skip(1);
+        let mut settings = 0;
+        for text in texts {
+            let (text, _) = text.split_once("```").expect("it ends");
+            let contents = file::parse("README.md", text);
+            assert_eq!(contents.problems, [], "{text}");
+            settings += contents.settings.len() + contents.namespaces.len();
+        }
+        assert!(settings > 5);
     }
 
     #[test]

@@ -23,11 +23,13 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::knob::{Group, Kind, LIST_ENTRIES_MAX};
 use super::knobs::{self, KNOBS};
+use super::namespace;
 use super::suggest::nearest;
 use super::tls::CertificateFiles;
-use super::{Knob, Place, Problem, Setting, Tokens};
+use super::{Knob, Namespace, Place, Problem, Setting, Tokens};
 
 mod certificates;
+mod namespaces;
 mod tokens;
 
 /// What a file says: its settings, and what is wrong with it.
@@ -39,6 +41,8 @@ pub struct Contents {
     pub tokens: Tokens,
     /// `[[tls.certificates]]`.
     pub certificates: Vec<CertificateFiles>,
+    /// What channels are like.
+    pub namespaces: Vec<Namespace>,
     /// Everything else.
     pub problems: Vec<Problem>,
 }
@@ -151,6 +155,9 @@ impl<'t> Source<'t> {
     }
 
     fn top_entry(&self, key: &Key<'_>, value: &Value<'_>, contents: &mut Contents) {
+        if key.get_ref() == namespaces::SECTION {
+            return self.namespaces(value, contents);
+        }
         let section = {
             let mut sections = Group::ALL.into_iter().filter_map(Group::section);
             sections.find(|section| section == key.get_ref())
@@ -215,7 +222,7 @@ impl<'t> Source<'t> {
         match text_for(&knob.kind, value) {
             Ok(text) => {
                 let text = match knob.kind {
-                    Kind::PathOrAuto(_) if knob.group == Group::Tls => self.seen_from_here(text),
+                    Kind::PathOrWord(_) if is_seen_from_file(knob) => self.seen_from_here(text),
                     _ => text,
                 };
                 contents.settings.push(Setting { knob, text, place });
@@ -227,6 +234,11 @@ impl<'t> Source<'t> {
             )),
         }
     }
+}
+
+/// Whether a path is meant from where the file is, and not from where the server was started.
+fn is_seen_from_file(knob: &Knob) -> bool {
+    matches!(knob.group, Group::Tls | Group::History)
 }
 
 /// A key that is known, elsewhere.
@@ -256,11 +268,18 @@ fn unknown(key: &str, place: Place, value: &DeValue<'_>) -> Problem {
         return Problem::error(
             place,
             format!("unknown section {key:?}"),
-            "the sections are [tls], [auth] and [limits]; every other key stands at the top",
+            "the sections are [tls], [auth], [limits], [history] and [[namespaces]]; every other key \
+             stands at the top",
         );
     }
     let cure = match suggestion(key) {
-        Some(knob) => format!("did you mean {}?", knob.key()),
+        _ if namespace::find(&key.replace('_', "-")).is_some() => {
+            "it is an option of a namespace: write [[namespaces]] and a name above it".to_owned()
+        }
+        Some(knob) => match knob.group.section() {
+            Some(section) => format!("did you mean {} in [{section}]?", knob.key()),
+            None => format!("did you mean {}?", knob.key()),
+        },
         None => "throng serve --help lists the keys".to_owned(),
     };
     Problem::error(place, format!("unknown key {key:?}"), cure)
@@ -279,7 +298,7 @@ pub fn suggestion(typed: &str) -> Option<&'static Knob> {
 }
 
 /// The value as a flag would carry it, or the type that was wanted.
-fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
+fn text_for<C>(kind: &Kind<C>, value: &DeValue<'_>) -> Result<String, &'static str> {
     match (kind, value) {
         (
             Kind::Bytes(_) | Kind::Duration(_) | Kind::Count(_) | Kind::CountOrAuto(_),
@@ -293,7 +312,7 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             | Kind::Origins(_)
             | Kind::Sources(_)
             | Kind::EndpointOrOff(_)
-            | Kind::PathOrAuto(_),
+            | Kind::PathOrWord(_),
             DeValue::String(text),
         ) => Ok(text.clone().into_owned()),
         // Only words: a quoted number is a mistake that is better seen than guessed at.
@@ -315,13 +334,13 @@ fn text_for(kind: &Kind, value: &DeValue<'_>) -> Result<String, &'static str> {
             Kind::Origins(_) => "an origin in quotes or a list of them",
             Kind::Sources(_) => "a network in quotes or a list of them",
             Kind::EndpointOrOff(_) => "an address in quotes or \"off\"",
-            Kind::PathOrAuto(_) => "a path in quotes or \"auto\"",
+            Kind::PathOrWord(_) => "a path in quotes",
         }),
     }
 }
 
 /// `text` as it is written in the file.
-pub fn literal(kind: &Kind, text: &str) -> String {
+pub fn literal<C>(kind: &Kind<C>, text: &str) -> String {
     match kind {
         Kind::Count(_) => text.to_owned(),
         Kind::CountOrAuto(_) if text.starts_with(|c: char| c.is_ascii_digit()) => text.to_owned(),

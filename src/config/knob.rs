@@ -10,15 +10,16 @@ use super::suggest::nearest;
 use super::{Config, Count, Endpoint, Origin};
 use crate::proxy::{Source, SourceError};
 
-/// Something an operator can set, by flag or in the file.
+/// Something an operator can set, by flag or in the file: a field of [`Config`], or of whatever else
+/// has a table of its own.
 #[derive(Debug)]
-pub struct Knob {
+pub struct Knob<C: 'static = Config> {
     /// `max-message`: the flag without its dashes; the file key has `_` for `-`.
     pub name: &'static str,
     /// The heading it stands under.
     pub group: Group,
     /// What it accepts and where that goes.
-    pub kind: Kind,
+    pub kind: Kind<C>,
     /// One line.
     pub brief: &'static str,
     /// What it protects, what it costs, when to change it.
@@ -40,30 +41,41 @@ pub enum Group {
     Access,
     /// How many may connect, and how fast.
     Admission,
+    /// What one client may have.
+    Share,
+    /// Subscribers that read too slowly.
+    Slow,
     /// What one message or head may cost.
     Sizes,
     /// How long a peer may take.
     Times,
     /// What a slow reader may cost.
     Queues,
+    /// What is kept of what was published.
+    History,
     /// The port for operators and backends.
     Admin,
     /// permessage-deflate.
     Compression,
     /// Sockets and cores.
     Machine,
+    /// What the channels of a namespace are like; keys of `[[namespaces]]`, and no flags.
+    Namespace,
 }
 
 impl Group {
-    /// All headings, in the order of `--help`.
-    pub const ALL: [Self; 10] = [
+    /// All headings of flags, in the order of `--help`.
+    pub const ALL: [Self; 13] = [
         Self::Serving,
         Self::Tls,
         Self::Access,
         Self::Admission,
+        Self::Share,
+        Self::Slow,
         Self::Sizes,
         Self::Times,
         Self::Queues,
+        Self::History,
         Self::Admin,
         Self::Compression,
         Self::Machine,
@@ -76,12 +88,16 @@ impl Group {
             Self::Tls => "TLS",
             Self::Access => "Access",
             Self::Admission => "Admission",
+            Self::Share => "What one client may have",
+            Self::Slow => "Slow subscribers",
             Self::Sizes => "Sizes",
             Self::Times => "Times",
             Self::Queues => "Slow readers",
+            Self::History => "History",
             Self::Admin => "Admin port",
             Self::Compression => "Compression",
             Self::Machine => "Sockets and cores",
+            Self::Namespace => "Namespaces",
         }
     }
 
@@ -90,7 +106,9 @@ impl Group {
         match self {
             Self::Tls => Some("tls"),
             Self::Access => Some("auth"),
-            Self::Admission => Some("limits"),
+            Self::Admission | Self::Share | Self::Slow => Some("limits"),
+            Self::History => Some("history"),
+            Self::Namespace => Some("namespaces"),
             _ => None,
         }
     }
@@ -98,34 +116,34 @@ impl Group {
 
 /// What a knob accepts, with the way into [`Config`].
 #[derive(Debug)]
-pub enum Kind {
+pub enum Kind<C: 'static = Config> {
     /// `64KiB`, `16MiB`; a bare number is bytes.
-    Bytes(Number),
+    Bytes(Number<C>),
     /// `25s`, `500ms`; a bare number is seconds.
-    Duration(Number),
+    Duration(Number<C>),
     /// A plain number.
-    Count(Number),
+    Count(Number<C>),
     /// A plain number or `auto`.
-    CountOrAuto(Tally),
+    CountOrAuto(Tally<C>),
     /// `on` or `off`.
-    Switch(Toggle),
+    Switch(Toggle<C>),
     /// One of a few words.
-    Choice(Choice),
+    Choice(Choice<C>),
     /// Addresses; the flag may be repeated.
-    Endpoints(List<Endpoint>),
+    Endpoints(List<Endpoint, C>),
     /// Origins of pages; the flag may be repeated.
-    Origins(List<Origin>),
+    Origins(List<Origin, C>),
     /// Networks of load balancers; the flag may be repeated.
-    Sources(List<Source>),
+    Sources(List<Source, C>),
     /// An address or `off`.
-    EndpointOrOff(Door),
-    /// The path of a file or `auto`.
-    PathOrAuto(Shelf),
+    EndpointOrOff(Door<C>),
+    /// A path, or a word for having none.
+    PathOrWord(Shelf<C>),
 }
 
 /// A bounded number. The bounds fit the field it is written to (a test writes both).
 #[derive(Debug)]
-pub struct Number {
+pub struct Number<C: 'static = Config> {
     /// Smallest value.
     pub min: u64,
     /// Largest value.
@@ -133,71 +151,75 @@ pub struct Number {
     /// Whether 0 is accepted below `min`, and what it means.
     pub zero: Option<&'static str>,
     /// Reads the field.
-    pub read: fn(&Config) -> u64,
+    pub read: fn(&C) -> u64,
     /// Writes the field.
-    pub write: fn(&mut Config, u64),
+    pub write: fn(&mut C, u64),
 }
 
 /// A bounded number that may be left to the server.
 #[derive(Debug)]
-pub struct Tally {
+pub struct Tally<C: 'static = Config> {
     /// Smallest value.
     pub min: u32,
     /// Largest value.
     pub max: u32,
     /// Reads the field.
-    pub read: fn(&Config) -> Count,
+    pub read: fn(&C) -> Count,
     /// Writes the field.
-    pub write: fn(&mut Config, Count),
+    pub write: fn(&mut C, Count),
 }
 
 /// A switch.
 #[derive(Debug)]
-pub struct Toggle {
+pub struct Toggle<C: 'static = Config> {
     /// Reads the field.
-    pub read: fn(&Config) -> bool,
+    pub read: fn(&C) -> bool,
     /// Writes the field.
-    pub write: fn(&mut Config, bool),
+    pub write: fn(&mut C, bool),
 }
 
 /// One of a few words.
 #[derive(Debug)]
-pub struct Choice {
+pub struct Choice<C: 'static = Config> {
     /// The words.
     pub words: &'static [&'static str],
     /// Reads the field.
-    pub read: fn(&Config) -> &'static str,
+    pub read: fn(&C) -> &'static str,
     /// Writes the field; false if the word is not one of `words`.
-    pub write: fn(&mut Config, &str) -> bool,
+    pub write: fn(&mut C, &str) -> bool,
 }
 
 /// A list.
 #[derive(Debug)]
-pub struct List<T> {
+pub struct List<T: 'static, C: 'static = Config> {
     /// Reads the field.
-    pub read: fn(&Config) -> &[T],
+    pub read: fn(&C) -> &[T],
     /// The field itself.
-    pub slot: fn(&mut Config) -> &mut Vec<T>,
+    pub slot: fn(&mut C) -> &mut Vec<T>,
     /// The word for none at all, if there may be none.
     pub none: Option<&'static str>,
 }
 
 /// An address that may be left out.
 #[derive(Debug)]
-pub struct Door {
+pub struct Door<C: 'static = Config> {
     /// Reads the field.
-    pub read: fn(&Config) -> Option<&Endpoint>,
+    pub read: fn(&C) -> Option<&Endpoint>,
     /// Writes the field.
-    pub write: fn(&mut Config, Option<Endpoint>),
+    pub write: fn(&mut C, Option<Endpoint>),
 }
 
-/// A file that may be left to the server.
+/// A path that may be left out.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct Shelf<C: 'static = Config> {
+    /// What stands for it in `--help`.
+    pub placeholder: &'static str,
+    /// The word for having none.
+    pub word: &'static str,
     /// Reads the field.
-    pub read: fn(&Config) -> Option<&Path>,
+    pub read: fn(&C) -> Option<&Path>,
     /// Writes the field.
-    pub write: fn(&mut Config, Option<PathBuf>),
+    pub write: fn(&mut C, Option<PathBuf>),
 }
 
 /// Why a value is refused; the caller knows where it was written.
@@ -209,16 +231,18 @@ pub struct Refusal {
     pub cure: String,
 }
 
-impl Knob {
+impl<C> Knob<C> {
     /// `--max-message`.
     pub fn flag(&self) -> String {
         format!("--{}", self.name)
     }
 
-    /// `max_message`; in `[tls]` without the section's name.
+    /// `max_message`. In a section of its own name, a key does not repeat that name: `--history-dir`
+    /// is `dir` in `[history]`.
     pub fn key(&self) -> String {
         let name = match self.group {
             Group::Tls => self.name.strip_prefix("tls-").unwrap_or(self.name),
+            Group::History => self.name.strip_prefix("history-").unwrap_or(self.name),
             _ => self.name,
         };
         name.replace('-', "_")
@@ -232,13 +256,16 @@ impl Knob {
     /// How the file says it: `max_message = "1MiB"`, `[auth] anonymous = "off"`.
     pub fn line(&self, literal: &str) -> String {
         match self.group.section() {
+            Some(section) if self.group == Group::Namespace => {
+                format!("[[{section}]] {} = {literal}", self.key())
+            }
             Some(section) => format!("[{section}] {} = {literal}", self.key()),
             None => format!("{} = {literal}", self.key()),
         }
     }
 
     /// Sets it from text. A list grows; whoever starts a new one clears it first.
-    pub fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+    pub fn accept(&self, config: &mut C, text: &str) -> Result<(), Refusal> {
         match &self.kind {
             Kind::Bytes(number) => {
                 let bytes = quantity::parse_bytes(text).map_err(|e| self.unreadable(e))?;
@@ -272,12 +299,12 @@ impl Knob {
                 list.accept(config, text, text.parse().map_err(refusal), full)
             }
             Kind::EndpointOrOff(door) => door.accept(config, text),
-            Kind::PathOrAuto(shelf) => shelf.accept(config, text, self),
+            Kind::PathOrWord(shelf) => shelf.accept(config, text, self),
         }
     }
 
     /// The value as one would write it.
-    pub fn show(&self, config: &Config) -> String {
+    pub fn show(&self, config: &C) -> String {
         match &self.kind {
             Kind::Bytes(number) => quantity::show_bytes((number.read)(config)),
             Kind::Duration(number) => quantity::show_duration((number.read)(config)),
@@ -294,9 +321,9 @@ impl Knob {
             Kind::EndpointOrOff(door) => {
                 (door.read)(config).map_or_else(|| SWITCH[0].to_owned(), Endpoint::to_string)
             }
-            Kind::PathOrAuto(shelf) => {
+            Kind::PathOrWord(shelf) => {
                 let shown = |path: &Path| path.display().to_string();
-                (shelf.read)(config).map_or_else(|| AUTO.to_owned(), shown)
+                (shelf.read)(config).map_or_else(|| shelf.word.to_owned(), shown)
             }
         }
     }
@@ -317,7 +344,7 @@ impl Knob {
             Kind::Origins(_) => "ORIGIN".to_owned(),
             Kind::Sources(_) => "NETWORK|off".to_owned(),
             Kind::EndpointOrOff(_) => format!("ADDR|{}", SWITCH[0]),
-            Kind::PathOrAuto(_) => format!("FILE|{AUTO}"),
+            Kind::PathOrWord(shelf) => format!("{}|{}", shelf.placeholder, shelf.word),
         }
     }
 
@@ -337,7 +364,7 @@ impl Knob {
             Kind::Origins(_) => "scheme://host, scheme://host:port, same, *".to_owned(),
             Kind::Sources(_) => "ip, ip/bits, unix, or off".to_owned(),
             Kind::EndpointOrOff(_) => format!("{ENDPOINT_FORMS}, or {}", SWITCH[0]),
-            Kind::PathOrAuto(_) => format!("a path with a / or a . in it, or {AUTO}"),
+            Kind::PathOrWord(shelf) => format!("a path with a / or a . in it, or {}", shelf.word),
         }
     }
 
@@ -350,7 +377,7 @@ impl Knob {
     }
 
     /// Forgets the entries of a list.
-    pub fn clear_list(&self, config: &mut Config) {
+    pub fn clear_list(&self, config: &mut C) {
         match &self.kind {
             Kind::Endpoints(list) => (list.slot)(config).clear(),
             Kind::Origins(list) => (list.slot)(config).clear(),
@@ -380,8 +407,8 @@ impl Knob {
     }
 }
 
-impl Number {
-    fn accept(&self, config: &mut Config, value: u64, knob: &Knob) -> Result<(), Refusal> {
+impl<C> Number<C> {
+    fn accept(&self, config: &mut C, value: u64, knob: &Knob<C>) -> Result<(), Refusal> {
         let is_zero = value == 0 && self.zero.is_some();
         if !is_zero && !(self.min..=self.max).contains(&value) {
             return Err(knob.out_of_range(value < self.min));
@@ -399,8 +426,8 @@ impl Number {
     }
 }
 
-impl Tally {
-    fn accept(&self, config: &mut Config, text: &str, knob: &Knob) -> Result<(), Refusal> {
+impl<C> Tally<C> {
+    fn accept(&self, config: &mut C, text: &str, knob: &Knob<C>) -> Result<(), Refusal> {
         if text == AUTO {
             (self.write)(config, Count::Auto);
             return Ok(());
@@ -416,8 +443,8 @@ impl Tally {
     }
 }
 
-impl Toggle {
-    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+impl<C> Toggle<C> {
+    fn accept(&self, config: &mut C, text: &str) -> Result<(), Refusal> {
         let is_on = match text {
             "on" | "true" => true,
             "off" | "false" => false,
@@ -433,8 +460,8 @@ impl Toggle {
     }
 }
 
-impl Choice {
-    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+impl<C> Choice<C> {
+    fn accept(&self, config: &mut C, text: &str) -> Result<(), Refusal> {
         if (self.write)(config, text) {
             return Ok(());
         }
@@ -450,10 +477,10 @@ impl Choice {
     }
 }
 
-impl<T: PartialEq + fmt::Display> List<T> {
+impl<T: PartialEq + fmt::Display, C> List<T, C> {
     fn accept(
         &self,
-        config: &mut Config,
+        config: &mut C,
         text: &str,
         entry: Result<T, (String, String)>,
         full: &str,
@@ -479,7 +506,7 @@ impl<T: PartialEq + fmt::Display> List<T> {
         Err(Refusal { cause, cure })
     }
 
-    fn show(&self, config: &Config) -> String {
+    fn show(&self, config: &C) -> String {
         let shown: Vec<_> = (self.read)(config).iter().map(T::to_string).collect();
         match self.none {
             Some(none) if shown.is_empty() => none.to_owned(),
@@ -488,8 +515,8 @@ impl<T: PartialEq + fmt::Display> List<T> {
     }
 }
 
-impl Door {
-    fn accept(&self, config: &mut Config, text: &str) -> Result<(), Refusal> {
+impl<C> Door<C> {
+    fn accept(&self, config: &mut C, text: &str) -> Result<(), Refusal> {
         let endpoint = match text {
             "off" | "false" => None,
             _ => Some(text.parse::<Endpoint>().map_err(|error| Refusal {
@@ -502,16 +529,16 @@ impl Door {
     }
 }
 
-impl Shelf {
+impl<C> Shelf<C> {
     /// A slash or a dot is asked for so that a forgotten value (`--admin-key-file --page off`) or a key in the
     /// place of its file is noticed, and is not repeated in what is said about it.
-    fn accept(&self, config: &mut Config, text: &str, knob: &Knob) -> Result<(), Refusal> {
+    fn accept(&self, config: &mut C, text: &str, knob: &Knob<C>) -> Result<(), Refusal> {
         let path = match text {
-            AUTO => None,
+            _ if text == self.word => None,
             _ if text.contains(['/', '.']) && !text.contains('\0') => Some(PathBuf::from(text)),
             _ => {
                 return Err(Refusal {
-                    cause: "is no path of a file".to_owned(),
+                    cause: format!("is no path, and not {}", self.word),
                     cure: format!("write it with its directory: {}", knob.example),
                 });
             }

@@ -3,70 +3,14 @@
 //! A new knob is one entry here and one field in [`Config`](super::Config). The tests go over the
 //! whole table, so its flag, its file key, its range and its place in the README come with it.
 
+use super::fields::{
+    DAY_MS, GIB, HOUR_MS, KIB, MIB, SECOND_MS, TIB_64, TICK_MS, choice, number, tally,
+};
 use super::knob::{Choice, Door, Group, Kind, List, Number, Shelf, Tally, Toggle};
 use super::{Anonymous, App, Count, DeflateMode, Knob};
 
-/// A [`Number`] over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
-macro_rules! number {
-    ($($field:ident).+ : $type:ty, $min:expr, $max:expr) => {
-        number!(@ $($field).+ : $type, $min, $max, None)
-    };
-    ($($field:ident).+ : $type:ty, $min:expr, $max:expr, zero $meaning:literal) => {
-        number!(@ $($field).+ : $type, $min, $max, Some($meaning))
-    };
-    (@ $($field:ident).+ : $type:ty, $min:expr, $max:expr, $zero:expr) => {
-        Number {
-            min: $min,
-            max: $max,
-            zero: $zero,
-            read: |config| config.$($field).+ as u64,
-            // Lossless: `max` fits the field, which a test proves for every entry.
-            write: |config, value| config.$($field).+ = value as $type,
-        }
-    };
-}
-
-/// A [`Tally`] over a field.
-macro_rules! tally {
-    ($field:ident, $min:expr, $max:expr) => {
-        Tally {
-            min: $min,
-            max: $max,
-            read: |config| config.$field,
-            write: |config, count: Count| config.$field = count,
-        }
-    };
-}
-
-/// A [`Choice`] over an enum; forgetting a variant does not compile.
-macro_rules! choice {
-    ($($field:ident).+ : $($word:literal => $variant:path),+) => {
-        Choice {
-            words: &[$($word),+],
-            read: |config| match config.$($field).+ { $($variant => $word),+ },
-            write: |config, word| {
-                config.$($field).+ = match word {
-                    $($word => $variant,)+
-                    _ => return false,
-                };
-                true
-            },
-        }
-    };
-}
-
+mod channels;
 mod tls;
-
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-/// More than any machine has.
-const TIB_64: u64 = 1 << 46;
-/// The wheel's tick; nothing shorter can be kept.
-const TICK_MS: u64 = 100;
-const SECOND_MS: u64 = 1_000;
-const HOUR_MS: u64 = 3_600 * SECOND_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// The knob of this name (`max-message`).
 pub fn find(name: &str) -> Option<&'static Knob> {
@@ -271,11 +215,23 @@ pub static KNOBS: &[Knob] = &[
             read: |config| config.admission.is_dry_run,
             write: |config, is_on| config.admission.is_dry_run = is_on,
         }),
-        brief: "Count who is over a limit of this group, and let them in",
-        story: "For finding out whom a limit would hit before it does.",
+        brief: "Count who is over a limit of [limits], and let them in",
+        story: "For finding out whom a limit would hit before it does: limits of addresses, of \
+            connections and of users, with the counters that /metrics shows. Slow subscribers are not \
+            counted only: their queues are memory.",
         example: "on",
         also: &["dry-run"],
     },
+    channels::MAX_CHANNELS,
+    channels::MAX_CHANNEL_NAME,
+    channels::MAX_CONNECTIONS_PER_USER,
+    channels::MAX_MESSAGE_RATE,
+    channels::MAX_BYTE_RATE,
+    channels::MAX_PUBLICATION,
+    channels::SLOW_SOFT,
+    channels::SLOW_SOFT_TIME,
+    channels::SLOW_HARD,
+    channels::SLOW_TOTAL,
     Knob {
         name: "max-message",
         group: Group::Sizes,
@@ -369,6 +325,11 @@ pub static KNOBS: &[Knob] = &[
             "max-queue",
         ],
     },
+    channels::HISTORY_MEMORY,
+    channels::HISTORY_DIR,
+    channels::HISTORY_SYNC,
+    channels::HISTORY_SYNC_INTERVAL,
+    channels::HISTORY_DAMAGED,
     Knob {
         name: "admin",
         group: Group::Admin,
@@ -393,7 +354,9 @@ pub static KNOBS: &[Knob] = &[
     Knob {
         name: "admin-key-file",
         group: Group::Admin,
-        kind: Kind::PathOrAuto(Shelf {
+        kind: Kind::PathOrWord(Shelf {
+            placeholder: "FILE",
+            word: "auto",
             read: |config| config.admin_key_file.as_deref(),
             write: |config, path| config.admin_key_file = path,
         }),

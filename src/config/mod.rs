@@ -17,9 +17,11 @@ use crate::limits::Limits;
 use crate::proxy::Source;
 
 pub mod endpoint;
+mod fields;
 pub mod file;
 pub mod knob;
 pub mod knobs;
+pub mod namespace;
 pub mod origin;
 pub mod problem;
 pub mod quantity;
@@ -30,6 +32,7 @@ pub mod tokens;
 
 pub use endpoint::Endpoint;
 pub use knob::Knob;
+pub use namespace::Namespace;
 pub use origin::Origin;
 pub use problem::{Place, Problem};
 pub use resolve::{Resolved, Setting, resolve};
@@ -70,6 +73,14 @@ pub struct Config {
     pub auth: Auth,
     /// How many may connect, and how fast.
     pub admission: Admission,
+    /// What one client may have.
+    pub share: Share,
+    /// When a subscriber is too slow.
+    pub slow: Slow,
+    /// What is kept of what was published, and where.
+    pub history: History,
+    /// `[[namespaces]]`: what channels are like.
+    pub namespaces: Vec<Namespace>,
     /// How long the goodbyes are spread after the first SIGTERM; 0 closes everybody at once.
     pub drain_ms: u32,
     /// Connections the kernel may hold ready for `accept`, per listener.
@@ -131,8 +142,73 @@ pub struct Admission {
     pub ip_handshakes_per_s: u32,
     /// Handshakes per second in all.
     pub handshakes_per_s: u32,
-    /// Whether who is over a limit is only counted.
+    /// Whether who is over a limit is only counted; it holds for [`Share`], too.
     pub is_dry_run: bool,
+}
+
+/// What one client may have; 0 is as much as it likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Channels of one connection.
+    pub channels_max: u32,
+    /// Bytes of a channel's name.
+    pub channel_bytes_max: u32,
+    /// Connections of one user.
+    pub user_connections_max: u32,
+    /// Messages per second from one connection.
+    pub message_rate: u32,
+    /// Bytes per second from one connection.
+    pub byte_rate: u32,
+    /// Bytes of one publication.
+    pub publication_bytes_max: u32,
+}
+
+/// When a subscriber is too slow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slow {
+    /// Queued bytes one may have for a while.
+    pub soft_bytes: usize,
+    /// How long.
+    pub soft_ms: u32,
+    /// Queued bytes nobody may have.
+    pub hard_bytes: usize,
+    /// Queued bytes of all slow ones together.
+    pub total_bytes: usize,
+}
+
+/// What is kept of what was published, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Memory of all histories.
+    pub memory_bytes: u64,
+    /// The directory; `None` keeps them in memory only.
+    pub dir: Option<PathBuf>,
+    /// When files are forced to the disk.
+    pub sync: Sync,
+    /// How often, if from time to time.
+    pub sync_interval_ms: u32,
+    /// What to do about a damaged file.
+    pub damaged: Damage,
+}
+
+/// When the files of the history are forced to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before a publication is acknowledged.
+    Always,
+    /// From time to time.
+    Interval,
+    /// When the kernel likes.
+    Off,
+}
+
+/// What to do about a file of the history that is damaged in its middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Not start.
+    Refuse,
+    /// Go on with what can be read.
+    Skip,
 }
 
 /// How much memory compression may cost.
@@ -182,6 +258,10 @@ impl Default for Config {
             // Off: behind a proxy everybody has the proxy's address, and nobody would guess why
             // the hundredth client is refused.
             admission: Admission::default(),
+            share: Share::default(),
+            slow: Slow::default(),
+            history: History::default(),
+            namespaces: Vec::new(),
             // Leaves a default systemd unit (90 s to stop) room to finish.
             drain_ms: 10_000,
             // More than any kernel's default ceiling: net.core.somaxconn alone decides.
@@ -201,6 +281,49 @@ impl Default for Auth {
             // Machines that keep time by NTP agree to well within a second.
             leeway_ms: 5_000,
             tokens: Tokens::default(),
+        }
+    }
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self {
+            // What the hub defends as its own default, and as many as other servers give.
+            channels_max: 128,
+            channel_bytes_max: 255,
+            // Off, like the limits of addresses: a limit that surprises is a fault.
+            user_connections_max: 0,
+            message_rate: 0,
+            byte_rate: 0,
+            publication_bytes_max: 0,
+        }
+    }
+}
+
+impl Default for Slow {
+    fn default() -> Self {
+        Self {
+            // A second of video, or a thousand messages of chat.
+            soft_bytes: 256 << 10,
+            soft_ms: 10_000,
+            // A quarter of queue-max: what is queued before anybody looks has room above it.
+            hard_bytes: 1 << 20,
+            total_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            // A hundred publications of 500 bytes in each of 3 000 channels.
+            memory_bytes: 256 << 20,
+            dir: None,
+            // What databases of this kind default to: nothing is lost to a crash of ours, and at most
+            // a second to one of the machine's.
+            sync: Sync::Interval,
+            sync_interval_ms: 1_000,
+            damaged: Damage::Refuse,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::file::Contents;
 use super::knobs::{self, KNOBS};
 use super::quantity::show_bytes;
 use super::tls::ClientCerts;
-use super::{Config, Count, DeflateMode, Knob, Place, Problem};
+use super::{Config, Count, DeflateMode, Knob, Place, Problem, Sync};
 
 /// One value somebody wrote for one knob.
 #[derive(Clone, Debug)]
@@ -60,6 +60,7 @@ pub fn resolve(
     };
     draft.config.auth.tokens = file.tokens;
     draft.config.tls.more = file.certificates;
+    draft.config.namespaces = file.namespaces;
     draft.apply(file.settings);
     draft.apply(flags);
     draft.follow();
@@ -131,10 +132,28 @@ impl Draft {
         if !high_set {
             limits.queue_bytes_high = limits.queue_bytes_high.min(limits.queue_bytes_max / 2);
         }
+        self.follow_slow();
+    }
+
+    /// Tiers that nobody set keep their order: soft, hard, cut off.
+    fn follow_slow(&mut self) {
+        let queue_max = self.config.limits.queue_bytes_max;
+        let slow = &mut self.config.slow;
+        if !is_set(&self.origins, "slow-hard") {
+            if is_set(&self.origins, "slow-soft") {
+                slow.hard_bytes = slow.hard_bytes.max(slow.soft_bytes);
+            } else {
+                slow.hard_bytes = slow.hard_bytes.min(queue_max / 2).max(1);
+            }
+        }
+        if !is_set(&self.origins, "slow-soft") {
+            slow.soft_bytes = slow.soft_bytes.min(slow.hard_bytes);
+        }
     }
 
     fn check_rules(&mut self) {
         self.check_queues();
+        self.check_slow();
         self.check_workers();
         self.check_idle_settings();
         self.check_unix_paths();
@@ -173,6 +192,30 @@ impl Draft {
         }
     }
 
+    fn check_slow(&mut self) {
+        let slow = &self.config.slow;
+        if slow.soft_bytes > slow.hard_bytes {
+            self.refuse(
+                "slow-soft",
+                &["slow-hard"],
+                format!(
+                    "{} is above {}",
+                    self.quote("slow-soft"),
+                    self.quote("slow-hard")
+                ),
+                "leave slow-soft out (it follows), or make slow-hard larger".to_owned(),
+            );
+        } else if slow.hard_bytes >= self.config.limits.queue_bytes_max {
+            let cause = format!(
+                "{} is not below {}: slow subscribers are cut off before their namespace is asked",
+                self.quote("slow-hard"),
+                self.quote("queue-max")
+            );
+            let cure = "leave slow-hard out, or make queue-max larger".to_owned();
+            self.warn("slow-hard", &["slow-soft", "queue-max"], cause, cure);
+        }
+    }
+
     fn check_workers(&mut self) {
         if let (Count::Exactly(workers), Count::Exactly(connections)) =
             (self.config.workers, self.config.max_connections)
@@ -197,6 +240,25 @@ impl Draft {
             let cause = format!("{} has no effect without pings", self.quote("pong-timeout"));
             let cure = "set ping-interval, or leave pong-timeout out".to_owned();
             self.warn("pong-timeout", &[], cause, cure);
+        }
+        let history = &self.config.history;
+        let is_on_disk = history.dir.is_some();
+        let is_timed = is_on_disk && history.sync == Sync::Interval;
+        for (name, why) in [
+            (
+                "history-sync",
+                (!is_on_disk).then_some("without history-dir"),
+            ),
+            (
+                "history-damaged",
+                (!is_on_disk).then_some("without history-dir"),
+            ),
+            ("history-sync-interval", (!is_timed).then_some(NO_INTERVAL)),
+        ] {
+            if let Some(why) = why.filter(|_| is_set(&self.origins, name)) {
+                let cause = format!("{} has no effect {why}", self.quote(name));
+                self.warn(name, &[], cause, format!("leave {name} out"));
+            }
         }
         if self.config.deflate.mode == DeflateMode::Off {
             for name in DEFLATE_DETAILS {
@@ -311,6 +373,9 @@ fn is_set(origins: &[Place], name: &str) -> bool {
 
 /// The largest value of `queue-max`.
 const QUEUE_BYTES_MAX: usize = 2 << 30;
+
+/// What it takes for an interval of syncing to matter.
+const NO_INTERVAL: &str = "unless history-dir is set and history-sync is interval";
 
 /// Knobs that only matter with compression on.
 const DEFLATE_DETAILS: [&str; 4] = [

@@ -691,16 +691,16 @@ fn after_a_power_cut_epochs_are_new_unless_everything_was_synced() {
     };
     let old = Epoch::new(1);
     let whole = file(&[published("room", 1, 1)]);
-    assert_eq!(epoch(&[whole.clone()], HEADER.boot), old);
-    let new = epoch(&[whole.clone()], [8; 16]);
+    assert_eq!(epoch(std::slice::from_ref(&whole), HEADER.boot), old);
+    let new = epoch(std::slice::from_ref(&whole), [8; 16]);
     assert_ne!(new, old);
     assert_eq!(
-        epoch(&[whole.clone()], [8; 16]),
+        epoch(std::slice::from_ref(&whole), [8; 16]),
         new,
         "whoever reads it finds the same"
     );
     assert_ne!(
-        epoch(&[whole.clone()], [0; 16]),
+        epoch(std::slice::from_ref(&whole), [0; 16]),
         old,
         "nobody knows which boot this is"
     );

@@ -1,6 +1,9 @@
 //! The configuration in the words of the layers below, which do not know it.
 
-use crate::config::{self, Config};
+use std::sync::Arc;
+
+use crate::config::{self, Anonymous, Config, namespace};
+use crate::hub;
 use crate::sys::{Address, ListenOptions};
 use crate::ws::deflate::{DeflateConfig, Mode};
 
@@ -36,6 +39,94 @@ pub fn deflate(deflate: &config::Deflate) -> DeflateConfig {
     }
 }
 
+/// Whether nobody has configured anything and only this machine can reach us: such a server is meant
+/// for trying out, and lets everybody do everything.
+pub fn is_for_trying(config: &Config) -> bool {
+    let is_ours = |endpoint: &config::Endpoint| match endpoint {
+        config::Endpoint::Tcp(address) => address.ip().is_loopback(),
+        config::Endpoint::Unix(_) => true,
+    };
+    config.namespaces.is_empty()
+        && config.auth.tokens.is_empty()
+        && config.auth.anonymous != Anonymous::Off
+        && config.listen.iter().all(is_ours)
+}
+
+/// What channels are like.
+pub fn namespaces(config: &Config) -> Arc<hub::Namespaces> {
+    if is_for_trying(config) {
+        return Arc::new(hub::Namespaces::open(hub::Options::open()));
+    }
+    let named = |name: &str| config.namespaces.iter().find(|other| other.name == name);
+    let of = |name: &str| named(name).map_or_else(hub::Options::default, options);
+    let mut all = hub::Namespaces::new(of(namespace::PLAIN), of(namespace::PERSONAL));
+    for other in &config.namespaces {
+        if ![namespace::PLAIN, namespace::PERSONAL].contains(&&*other.name) {
+            all = all.with(&other.name, options(other));
+        }
+    }
+    Arc::new(all)
+}
+
+/// The options of one namespace, as the hub takes them.
+fn options(namespace: &config::Namespace) -> hub::Options {
+    let right = |right| match right {
+        namespace::Right::Nobody => hub::Right::Nobody,
+        namespace::Right::Subscribers => hub::Right::Subscribers,
+        namespace::Right::Users => hub::Right::Users,
+        namespace::Right::Anyone => hub::Right::Anyone,
+    };
+    hub::Options {
+        history_size: namespace.history_size,
+        history_ttl_ms: namespace.history_ttl_ms,
+        is_durable: namespace.is_durable,
+        recovery: match namespace.recovery {
+            namespace::Recovery::Off => hub::Recovery::Off,
+            namespace::Recovery::Stream => hub::Recovery::Stream,
+            namespace::Recovery::Cache => hub::Recovery::Cache,
+        },
+        recover_max: namespace.recover_max,
+        presence: namespace.presence,
+        join_leave: namespace.join_leave,
+        subscribe: right(namespace.subscribe),
+        publish: right(namespace.publish),
+        read: right(namespace.read),
+        slow: match namespace.slow {
+            namespace::Policy::Disconnect => hub::Policy::Disconnect,
+            namespace::Policy::DropOldest => hub::Policy::DropOldest,
+            namespace::Policy::Conflate => hub::Policy::Conflate,
+            namespace::Policy::Resume => hub::Policy::Resume,
+        },
+    }
+}
+
+/// What a connection and a user may have, for each of so many workers: what is a sum over all of them
+/// is shared out.
+pub fn hub_limits(config: &Config, workers: usize) -> hub::Limits {
+    let (share, slow) = (&config.share, &config.slow);
+    let limit = |max| hub::Limit {
+        max,
+        is_dry_run: config.admission.is_dry_run,
+    };
+    let workers = workers.max(1);
+    hub::Limits {
+        channels_per_connection: limit(share.channels_max),
+        connections_per_user: limit(share.user_connections_max),
+        channel_bytes: limit(share.channel_bytes_max),
+        message_rate: limit(share.message_rate),
+        byte_rate: limit(share.byte_rate),
+        publication_bytes: limit(share.publication_bytes_max),
+        history_bytes_max: usize::try_from(config.history.memory_bytes).unwrap_or(usize::MAX)
+            / workers,
+        tiers: hub::Tiers {
+            soft_bytes: slow.soft_bytes,
+            soft_ms: slow.soft_ms.into(),
+            hard_bytes: slow.hard_bytes,
+            total_bytes: slow.total_bytes / workers,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +144,65 @@ mod tests {
             ..DeflateConfig::default()
         };
         assert_eq!(deflate(&config.deflate), expected);
+    }
+
+    #[test]
+    fn the_hubs_defaults_are_ours() {
+        let (config, four) = (Config::default(), 4);
+        let default = hub::Limits::default();
+        let ours = hub_limits(&config, four);
+        assert_eq!(ours.history_bytes_max, (256 << 20) / four);
+        let total_bytes = ours.tiers.total_bytes * four;
+        let tiers = hub::Tiers {
+            total_bytes,
+            ..ours.tiers
+        };
+        let history_bytes_max = default.history_bytes_max;
+        assert_eq!(
+            hub::Limits {
+                tiers,
+                history_bytes_max,
+                ..ours
+            },
+            default
+        );
+        assert_eq!(
+            options(&config::Namespace::default()),
+            hub::Options::default()
+        );
+    }
+
+    #[test]
+    fn only_a_server_for_trying_is_open() {
+        let resolved = |text: &str| {
+            let contents = config::file::parse("t.toml", text);
+            let resolved = config::resolve(contents, Vec::new(), Vec::new());
+            resolved.expect("a good file").config
+        };
+        let right = |text: &str, channel: &str| {
+            let namespaces = namespaces(&resolved(text));
+            let name = hub::ChannelName::new(channel).expect("a good name");
+            namespaces
+                .of(name)
+                .map(|number| namespaces.at(number).publish)
+        };
+        assert_eq!(right("", "any:thing"), Some(hub::Right::Anyone));
+        assert_eq!(right("listen = \"[::1]:1\"", "a"), Some(hub::Right::Anyone));
+        for text in [
+            "listen = [\"127.0.0.1:1\", \":2\"]",
+            "[auth]\nanonymous = \"off\"",
+            "[[auth.keys]]\nalgorithm = \"HS256\"\nfile = \"k\"",
+        ] {
+            assert_eq!(right(text, "any:thing"), None, "{text}");
+            assert_eq!(right(text, "thing"), Some(hub::Right::Nobody), "{text}");
+        }
+        let text = "[[namespaces]]\nname = \"chat\"\npublish = \"users\"\n\
+                    [[namespaces]]\nname = \"\"\npublish = \"subscribers\"\n\
+                    [[namespaces]]\nname = \"#\"\npublish = \"anyone\"";
+        assert_eq!(right(text, "chat:1"), Some(hub::Right::Users));
+        assert_eq!(right(text, "room"), Some(hub::Right::Subscribers));
+        assert_eq!(right(text, "#bob"), Some(hub::Right::Anyone));
+        assert_eq!(right(text, "news:1"), None);
     }
 
     #[test]

@@ -58,6 +58,9 @@ impl Changes {
                 names.push(knob.name);
             }
         }
+        if started.namespaces != new.namespaces {
+            changes.later.push("namespaces");
+        }
         changes
     }
 
@@ -90,15 +93,16 @@ mod tests {
         new.limits.ping_interval_ms = 5_000;
         new.drain_ms = 1;
         new.backlog = 16;
+        new.namespaces.push(crate::config::Namespace::default());
         let changes = Changes::new(&old, &old, &new);
         assert_eq!(
             changes.line(),
-            "reloaded, changed: drain-secs, ping-interval; a restart is needed for backlog"
+            "reloaded, changed: drain-secs, ping-interval; a restart is needed for backlog, namespaces"
         );
         let again = Changes::new(&old, &new, &new);
         assert_eq!(
             again.line(),
-            "reloaded, nothing changed; a restart is needed for backlog"
+            "reloaded, nothing changed; a restart is needed for backlog, namespaces"
         );
     }
 

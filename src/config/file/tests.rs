@@ -442,3 +442,148 @@ max_handshakes = 9
     assert_eq!(tokens.keys, expected);
     assert!(!format!("{tokens:?}").contains("0123456789abcdef"));
 }
+
+#[test]
+fn namespaces_are_read_whole() {
+    let text = r##"
+[[namespaces]]
+name = "chat"
+history_size = 50
+history_ttl = "1h"
+durable = false
+recovery = "cache"
+recover_max = 10
+presence = true
+join_leave = true
+subscribe = "anyone"
+publish = "subscribers"
+read = "users"
+slow = "conflate"
+
+[[namespaces]]
+name = "#"
+
+[history]
+dir = "./histories"
+sync = "always"
+
+[limits]
+max_channels = 7
+"##;
+    let contents = parse("t.toml", text);
+    assert_eq!(contents.problems, []);
+    let config = resolve(contents, Vec::new(), Vec::new())
+        .expect("it is right")
+        .config;
+    let chat = Namespace {
+        name: "chat".to_owned(),
+        history_size: 50,
+        history_ttl_ms: 3_600_000,
+        is_durable: false,
+        recovery: namespace::Recovery::Cache,
+        recover_max: 10,
+        presence: true,
+        join_leave: true,
+        subscribe: namespace::Right::Anyone,
+        publish: namespace::Right::Subscribers,
+        read: namespace::Right::Users,
+        slow: namespace::Policy::Conflate,
+    };
+    let personal = Namespace {
+        name: "#".to_owned(),
+        ..Namespace::default()
+    };
+    assert_eq!(config.namespaces, [chat, personal]);
+    assert_eq!(config.share.channels_max, 7);
+    assert_eq!(
+        config.history.dir.as_deref(),
+        Some(Path::new("./histories"))
+    );
+}
+
+#[test]
+fn mistakes_in_namespaces_have_their_place() {
+    let table = [
+        (
+            "name = \"a\"\nhistory_size = -1",
+            "3:16: history_size \"-1\" does not begin with a whole number",
+        ),
+        (
+            "name = \"a\"\nhistory_size = \"1\"",
+            "3:16: history_size must be a decimal number, not a string",
+        ),
+        (
+            "name = \"a\"\nslow = \"drop_oldest\"",
+            "3:8: slow \"drop_oldest\" is not one of the choices",
+        ),
+        (
+            "name = \"a\"\nhistory_ttl = \"5\"",
+            "3:15: history_ttl has no effect without a history",
+        ),
+        (
+            "name = \"a\"\npresense = true",
+            "3:1: unknown option \"presense\" of a namespace",
+        ),
+        (
+            "name = \"a b\"",
+            "2:8: namespace \"a b\" has a letter that it may not have",
+        ),
+        (
+            "name = \"chat:\"",
+            "2:8: namespace \"chat:\" has a letter that it may not have",
+        ),
+        ("name = 1", "2:8: name must be a text in quotes"),
+        (
+            "name = \"a\"\n[[namespaces]]\nname = \"a\"",
+            "4:8: namespace \"a\" is there twice",
+        ),
+    ];
+    for (text, expected) in table {
+        let text = format!("[[namespaces]]\n{text}");
+        assert_eq!(complaints(&text), [expected], "{text}");
+    }
+    let causes = |text: &str| {
+        let found = complaints(text);
+        found
+            .into_iter()
+            .map(|c| c.split_once(": ").expect("a place").1.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        causes("[[namespaces]]\npresence = true"),
+        ["a namespace has no name"]
+    );
+    assert_eq!(
+        causes("namespaces = 3"),
+        ["namespaces must be tables, not an integer of this form"]
+    );
+    assert_eq!(
+        causes("namespaces = [3]"),
+        ["a namespace must be a table, not an integer of this form"]
+    );
+    let many: String = (0..300)
+        .map(|n| format!("[[namespaces]]\nname = \"n{n}\"\n"))
+        .collect();
+    assert_eq!(
+        causes(&many),
+        ["there are 300 namespaces, and there can be 256"]
+    );
+}
+
+#[test]
+fn options_and_keys_of_sections_are_recognised_elsewhere() {
+    let cure = |text: &str| parse("t.toml", text).problems[0].cure.clone();
+    assert_eq!(
+        cure("history_size = 5"),
+        "it is an option of a namespace: write [[namespaces]] and a name above it"
+    );
+    assert!(cure("history_dir = 5").starts_with("write [history] on a line before dir"));
+    assert_eq!(
+        cure("rate_limit = 5"),
+        "did you mean max_message_rate in [limits]?"
+    );
+    let option = |word: &str| cure(&format!("[[namespaces]]\nname = \"a\"\n{word} = 1"));
+    assert_eq!(option("history_sise"), "did you mean history_size?");
+    assert_eq!(option("persist"), "did you mean durable?");
+    assert_eq!(option("zzz"), "throng help namespaces lists the options");
+}

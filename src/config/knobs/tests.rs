@@ -39,7 +39,7 @@ fn bounds(knob: &Knob) -> Option<[String; 4]> {
         | Kind::Origins(_)
         | Kind::Sources(_)
         | Kind::EndpointOrOff(_)
-        | Kind::PathOrAuto(_) => return None,
+        | Kind::PathOrWord(_) => return None,
     };
     Some([show(min), show(max), show(min - 1), show(max + 1)])
 }
@@ -200,7 +200,7 @@ fn the_admin_port_can_be_moved_and_closed() {
     assert!(cause.contains("must be an address"), "{cause}");
     let knob = find("admin-key-file").expect("it is in the table");
     let cause = by_flag(knob, "0123456789abcdef").expect_err("that is the key itself");
-    assert!(cause.contains("is no path of a file"), "{cause}");
+    assert!(cause.contains("is no path, and not auto"), "{cause}");
     assert_eq!(by_flag(knob, "auto").map(|c| c.admin_key_file), Ok(None));
 }
 

@@ -1,13 +1,16 @@
 //! The knobs of TLS, which in the file stand in `[tls]` without their first word, and of load balancers.
 
 use super::{Choice, Kind, Knob, List, Shelf, Toggle};
+use crate::config::fields::choice;
 use crate::config::knob::Group;
 use crate::config::tls::{ClientCerts, TlsMode, TlsVersion};
 
 /// A [`Shelf`] over a field of `config.tls`.
 macro_rules! shelf {
     ($($field:ident).+) => {
-        Kind::PathOrAuto(Shelf {
+        Kind::PathOrWord(Shelf {
+            placeholder: "FILE",
+            word: "auto",
             read: |config| config.tls.$($field).+.as_deref(),
             write: |config, path| config.tls.$($field).+ = path,
         })

@@ -232,3 +232,54 @@ fn what_tls_asks_for_goes_together() {
         ["--proxy-from \"10.0.0.1/8\" is an address within that network, and not the network's"]
     );
 }
+
+#[test]
+fn tiers_of_slow_subscribers_keep_their_order() {
+    let slow = |flags: &[&str]| {
+        let slow = resolved("", flags).expect("valid").config.slow;
+        (slow.soft_bytes, slow.hard_bytes)
+    };
+    assert_eq!(slow(&["slow-soft 8MiB"]), (8 << 20, 8 << 20));
+    assert_eq!(slow(&["slow-hard 1KiB"]), (1 << 10, 1 << 10));
+    assert_eq!(
+        slow(&["queue-max 128KiB", "max-message 1KiB"]),
+        (64 << 10, 64 << 10)
+    );
+    assert_eq!(
+        errors("[limits]\nslow_soft = \"2MiB\"", &["slow-hard 1MiB"]),
+        ["slow_soft = 2MiB is above --slow-hard 1MiB"]
+    );
+    assert_eq!(
+        warnings("", &["slow-hard 4MiB"]),
+        [
+            "--slow-hard 4MiB is not below queue-max (4MiB by default): slow subscribers are cut off \
+             before their namespace is asked"
+        ]
+    );
+}
+
+#[test]
+fn settings_of_a_history_that_is_not_on_disk_are_mentioned() {
+    assert_eq!(
+        warnings("[history]\nsync = \"always\"", &["history-damaged skip"]),
+        [
+            "--history-damaged skip has no effect without history-dir",
+            "sync = always has no effect without history-dir",
+        ]
+    );
+    assert_eq!(
+        warnings(
+            "",
+            &[
+                "history-dir /h",
+                "history-sync off",
+                "history-sync-interval 2s"
+            ]
+        ),
+        [
+            "--history-sync-interval 2s has no effect unless history-dir is set and history-sync is \
+             interval"
+        ]
+    );
+    assert!(warnings("", &["history-dir ./h", "history-sync always"]).is_empty());
+}
