@@ -62,6 +62,11 @@ impl Allowance {
 }
 
 impl<F: Clone> Hub<F> {
+    /// Whether there are any rates to keep to.
+    pub fn has_rates(&self) -> bool {
+        self.limits.message_rate.max > 0 || self.limits.byte_rate.max > 0
+    }
+
     /// Whether a message of so many bytes may come, before anybody looks into it. If not, the
     /// connection is told [`TooMany`](super::Disconnect::TooMany).
     pub fn admits(&mut self, allowance: &mut Allowance, bytes: usize, now_ms: u64) -> bool {

@@ -281,6 +281,15 @@ impl<F: Clone> Hub<F> {
         }
     }
 
+    /// Whether a walk could go on right now.
+    pub fn can_walk(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| {
+            let walk = journal.walk.as_ref();
+            walk.is_some_and(|walk| walk.from <= journal.written)
+                && journal.handed_out - journal.written < WALK_AHEAD_MAX
+        })
+    }
+
     /// Hands out up to `budget` records of a walk. `true`: that was the last of it.
     pub fn walk(&mut self, budget: usize) -> bool {
         let Some(journal) = &mut self.journal else {

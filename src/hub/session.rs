@@ -67,6 +67,11 @@ impl Session {
         }
     }
 
+    /// Bytes that waited for it when it was last told something, because it does not read.
+    pub fn lagging_bytes(&self) -> usize {
+        self.lag.as_ref().map_or(0, |lag| lag.queued_bytes)
+    }
+
     /// Its memory, what hangs off it included.
     pub fn held_bytes(&self) -> usize {
         let conn_info = self.conn_info.as_ref().map_or(0, |text| text.len());
@@ -203,6 +208,11 @@ impl Sessions {
     pub(crate) fn of_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         let session = self.slab.get_mut(id.index as usize)?;
         (session.generation == id.generation).then_some(session)
+    }
+
+    /// Slots there are, free ones among them.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slab.capacity() as u32
     }
 
     /// The session in that slot, if it is taken.

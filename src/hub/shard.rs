@@ -320,7 +320,7 @@ impl<F: Clone> Hub<F> {
 
     /// How many workers share the channels.
     pub(crate) fn homes(&self) -> u16 {
-        self.workers
+        self.homes
     }
 
     /// Which worker a name belongs to.
@@ -432,6 +432,31 @@ impl<F: Clone> Hub<F> {
     /// not be lost are queued all the same; there are at most a few for each subscription.
     pub(crate) fn has_room(&self, worker: usize) -> bool {
         self.outbound[worker].len() < OUTBOUND_MAX
+    }
+
+    /// Session slots there are, free ones among them: for walks in slices.
+    pub fn session_slots(&self) -> u32 {
+        self.sessions.slots()
+    }
+
+    /// Channel places there are, free ones among them.
+    pub fn channel_places(&self) -> u32 {
+        self.channels.places() as u32
+    }
+
+    /// The channel in that place, if it has subscribers: its name, and how many.
+    pub fn occupied_at(&self, place: u32) -> Option<(&str, u32)> {
+        let channel = self
+            .channels
+            .contains(place)
+            .then(|| self.channels.at(place))?;
+        let subscribers = channel.subscribers();
+        (subscribers > 0).then_some((&*channel.name, subscribers))
+    }
+
+    /// Sessions of a user on this worker.
+    pub fn sessions_of(&self, user: &str) -> Vec<SessionId> {
+        self.users.sessions_of(&self.sessions, user)
     }
 
     /// Letters that wait for room in somebody's mailbox.

@@ -91,6 +91,9 @@ impl std::ops::Add<&Self> for Tally {
             channel_limit: self.channel_limit + other.channel_limit,
             user_limit: self.user_limit + other.user_limit,
             name_limit: self.name_limit + other.name_limit,
+            message_rate: self.message_rate + other.message_rate,
+            byte_rate: self.byte_rate + other.byte_rate,
+            publication_limit: self.publication_limit + other.publication_limit,
             history_evicted: self.history_evicted + other.history_evicted,
         }
     }

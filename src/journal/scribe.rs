@@ -40,7 +40,9 @@ impl Scribe {
     ///
     /// The way there has no bound of its own: what may be under way is bounded by the hub, which refuses
     /// publications and rests its walks while too much of it is not safe yet.
-    pub fn turn<F: Clone>(&mut self, hub: &mut Hub<F>, world: &mut impl World<Frame = F>) {
+    ///
+    /// `true`: there is more to do, at once. Otherwise the writer wakes the worker when there is.
+    pub fn turn<F: Clone>(&mut self, hub: &mut Hub<F>, world: &mut impl World<Frame = F>) -> bool {
         let desk = &self.shared.desks[usize::from(self.worker)];
         let written = desk.written.load(Acquire);
         if written != self.told {
@@ -57,7 +59,7 @@ impl Scribe {
             .store(hub.waiting_for_journal() as u64, Relaxed);
         let records = hub.take_records();
         if records.is_empty() && !has_walked {
-            return;
+            return hub.can_walk();
         }
         let mut bytes = vec![0; BATCH_HEAD_BYTES];
         for record in &records {
@@ -70,5 +72,6 @@ impl Scribe {
             bytes,
             walked: has_walked.then_some(self.round),
         });
+        hub.can_walk()
     }
 }

@@ -44,6 +44,10 @@ impl World for Told {
         panic!("there is one worker: {letter:?}")
     }
 
+    fn workers(&self) -> usize {
+        1
+    }
+
     fn events_waiting(&self, _: usize) -> usize {
         0
     }
@@ -115,6 +119,7 @@ impl Life {
         let mut hub = Hub::new(&HubConfig {
             worker: 0,
             workers: 1,
+            homes: 1,
             secret: opened.secret,
             seed: 77,
             namespaces: settings(Path::new("")).namespaces,
@@ -154,7 +159,7 @@ impl Life {
     }
 
     fn turn(&mut self) {
-        self.scribe.turn(&mut self.hub, &mut self.world);
+        while self.scribe.turn(&mut self.hub, &mut self.world) {}
         self.hub.fan_out(&mut self.world, 1000);
     }
 

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -113,11 +113,16 @@ impl Shared {
     }
 }
 
-/// A log that is written to. Dropped, it writes what is still to be written and says that it has ended
-/// as it should.
+/// A log that is written to, until it is closed or dropped.
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
+    ends: Mutex<Ends>,
+}
+
+/// What is left of it when it is closed is nothing.
+#[derive(Debug)]
+struct Ends {
     sender: Option<Sender<Batch>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -162,14 +167,30 @@ impl Journal {
         let thread = thread::Builder::new().name("journal".to_owned());
         Ok(Self {
             shared,
-            sender: Some(sender),
-            thread: Some(thread.spawn(run)?),
+            ends: Mutex::new(Ends {
+                sender: Some(sender),
+                thread: Some(thread.spawn(run)?),
+            }),
         })
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Ends> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until everything is written, and says that it has ended as it should. For when the workers
+    /// have ended: their scribes are gone then.
+    pub fn close(&self) {
+        let mut ends = self.ends();
+        ends.sender = None;
+        if let Some(thread) = ends.thread.take() {
+            let _ = thread.join();
+        }
     }
 
     /// The end of that worker; ask once for each.
     pub fn scribe(&self, worker: u16) -> Option<Scribe> {
-        let sender = self.sender.clone()?;
+        let sender = self.ends().sender.clone()?;
         let is_home = usize::from(worker) < self.shared.desks.len();
         is_home.then(|| Scribe::new(worker, self.shared.clone(), sender))
     }
@@ -201,11 +222,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // The workers' ends are gone when they have ended; ours is the last.
-        self.sender = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 

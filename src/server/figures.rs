@@ -45,6 +45,8 @@ impl Host for Stats {
             "the server is draining: everybody is asked to leave"
         } else if self.is_short() {
             "memory is short: newcomers are refused"
+        } else if self.is_history_stuck() {
+            "the history cannot be written: publications are not acknowledged (--history-dir)"
         } else if sockets >= sockets_max {
             "the server is full: newcomers are refused (--max-connections)"
         } else {

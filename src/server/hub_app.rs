@@ -3,14 +3,19 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use super::adapt;
+use super::backend::HubBackend;
+use super::history;
 use super::plan::Plan;
 use super::stats::Stats;
 use super::watch::say;
+use crate::admin::Backend;
 use crate::auth::{Gate, Guard, dev_key};
 use crate::config::tokens::Secret;
 use crate::config::{Config, Problem};
-use crate::hub::{Limits, Namespaces, Options};
-use crate::service::{Common, Outside, ServiceConfig, Settings};
+use crate::journal::Journal;
+use crate::reactor::Crew;
+use crate::service::{Common, Exchange, Letter, Outside, ServiceConfig, Settings};
 use crate::sys::{Address, clock, random};
 
 /// How long a client may take from the handshake to its connect command: as long as the handshake
@@ -25,7 +30,7 @@ pub(super) fn common(
     plan: &Plan,
     is_local: bool,
     stats: &Arc<Stats>,
-) -> anyhow::Result<Arc<Common>> {
+) -> anyhow::Result<(Arc<Common>, Option<Arc<Journal>>)> {
     let settings = settings(config, is_local).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
         anyhow::anyhow!("the keys of [auth] cannot be used\n{}", lines.join("\n"))
@@ -33,14 +38,22 @@ pub(super) fn common(
     let mut secret = [0; 12];
     random::fill(&mut secret)?;
     let page = config.stats.then(|| stats.clone());
-    Ok(Common::new(ServiceConfig {
+    let namespaces = adapt::namespaces(config, is_for_trying(config, is_local));
+    let mut history = history::open(config, plan.workers, &namespaces)?;
+    let memories = history
+        .as_mut()
+        .map(|history| std::mem::take(&mut history.memories));
+    let own_secret = u64::from_le_bytes(secret[..8].try_into()?);
+    let common = Common::new(ServiceConfig {
         settings,
         gate: Gate::new(&config.admission),
-        namespaces: Arc::new(namespaces(config, is_local)),
-        limits: Limits::default(),
+        namespaces,
+        limits: adapt::hub_limits(config, plan.workers),
         homes: plan.workers,
         seats: plan.workers + plan.shards,
-        secret: u64::from_le_bytes(secret[..8].try_into()?),
+        secret: history
+            .as_ref()
+            .map_or(own_secret, |history| history.secret),
         seed: u32::from_le_bytes(secret[8..].try_into()?),
         outside: Outside {
             unix_ms: Box::new(clock::unix_ms),
@@ -49,7 +62,26 @@ pub(super) fn common(
             log: Box::new(say),
             is_local,
         },
-    }))
+        memories: memories.unwrap_or_default(),
+    });
+    Ok((common, history.map(|history| history.journal)))
+}
+
+/// The way to the channels for other threads: the API's, and the journal's, which wakes workers.
+pub(super) fn backend(
+    crew: &Crew<Letter>,
+    common: Arc<Common>,
+    journal: Option<&Arc<Journal>>,
+) -> Arc<dyn Backend> {
+    let exchange = Exchange::new(crew.letterbox(), common);
+    if let Some(journal) = journal {
+        let exchange = exchange.clone();
+        journal.wake_with(move |worker| {
+            // A mailbox without room is one whose worker turns anyway.
+            let _ = exchange.wake(worker.into());
+        });
+    }
+    Arc::new(HubBackend::new(exchange, journal.cloned()))
 }
 
 /// Takes over what can change while we serve; on a mistake everything stays as it is.
@@ -92,14 +124,7 @@ fn development_key() -> Option<Secret> {
 
 /// Nobody has said who may do what, and only this machine can ask: everybody may do everything.
 pub(super) fn is_for_trying(config: &Config, is_local: bool) -> bool {
-    is_local && config.auth.tokens.is_empty()
-}
-
-fn namespaces(config: &Config, is_local: bool) -> Namespaces {
-    match is_for_trying(config, is_local) {
-        true => Namespaces::open(Options::open()),
-        false => Namespaces::new(Options::default(), Options::default()),
-    }
+    is_local && config.auth.tokens.is_empty() && config.namespaces.is_empty()
 }
 
 /// Whether only this machine can reach any of these.
@@ -132,9 +157,6 @@ mod tests {
     fn without_configuration_only_this_machine_may() {
         let config = Config::default();
         assert!(is_for_trying(&config, true) && !is_for_trying(&config, false));
-        let channel = crate::hub::ChannelName::new("chat:lobby").unwrap();
-        assert!(namespaces(&config, true).of(channel).is_some());
-        assert!(namespaces(&config, false).of(channel).is_none());
         let mut closed = config;
         closed.auth.anonymous = Anonymous::Off;
         let guard = Guard::load(&closed.auth, None).map_err(|_| ()).unwrap();

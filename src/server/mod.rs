@@ -6,10 +6,13 @@
 
 pub mod adapt;
 mod admin_port;
+mod backend;
 mod expiry;
 pub mod facts;
 mod figures;
+mod history;
 mod hub_app;
+mod hub_figures;
 mod keychain;
 pub mod memory;
 pub mod notify;

@@ -17,7 +17,7 @@ use super::report::{self, Places};
 use super::stats::Stats;
 use super::tls::TlsCare;
 use super::watch::{Adopt, Reread, Watch, say};
-use crate::admin::Absent;
+use crate::admin::{Absent, Backend};
 use crate::config::{App, Config, Endpoint as Listen};
 use crate::echo::Echo;
 use crate::metrics::Board;
@@ -87,8 +87,12 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
     };
     match config.app {
         App::Hub => {
-            let common = hub_app::common(config, &plan, is_local, &stats)?;
+            let (common, journal) = hub_app::common(config, &plan, is_local, &stats)?;
             stats.set_service(common.clone());
+            if let Some(journal) = &journal {
+                stats.set_journal(journal.clone());
+            }
+            let exchanged = common.clone();
             let adopted = common.clone();
             let adopt: Adopt = Box::new(move |config| {
                 hub_app::adopt(&adopted, config, is_local).map_err(|problems| {
@@ -98,7 +102,12 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
             });
             let make = move |worker| Service::new(common.clone(), worker);
             let crew = Crew::start(crew_config, make).context(CANNOT_START)?;
-            serving.until_the_end(crew, (reread, adopt), supervisor)
+            let backend = hub_app::backend(&crew, exchanged, journal.as_ref());
+            let ended = serving.until_the_end(crew, backend, (reread, adopt), supervisor);
+            if let Some(journal) = journal {
+                journal.close();
+            }
+            ended
         }
         App::Echo => {
             let page = stats.clone();
@@ -107,7 +116,8 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
                 false => Echo::default(),
             };
             let crew = Crew::start(crew_config, move |_| echo.clone()).context(CANNOT_START)?;
-            serving.until_the_end(crew, (reread, Box::new(|_| Ok(()))), supervisor)
+            let adopt: Adopt = Box::new(|_| Ok(()));
+            serving.until_the_end(crew, Arc::new(Absent), (reread, adopt), supervisor)
         }
     }
 }
@@ -143,6 +153,7 @@ impl Serving<'_> {
     fn until_the_end<L: Send + 'static>(
         self,
         crew: Crew<L>,
+        backend: Arc<dyn Backend>,
         (reread, adopt): (Reread<'_>, Adopt),
         supervisor: Supervisor,
     ) -> anyhow::Result<ExitCode> {
@@ -154,7 +165,7 @@ impl Serving<'_> {
         // sockets.
         let admin = self
             .admin_endpoint
-            .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), Arc::new(Absent)))
+            .map(|endpoint| admin_port::open(endpoint, config, stats.clone(), backend))
             .transpose()?;
         let places = Places {
             plain: &plain,

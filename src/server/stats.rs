@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::memory::Reading;
 use super::tls::CertificateEnd;
+use crate::journal::Journal;
 use crate::metrics::{Board, Counters, Ledger};
 use crate::reactor::House;
 use crate::service::{Common, Snapshot};
@@ -42,6 +43,7 @@ pub struct Stats {
     is_draining: AtomicBool,
     /// Where the channels' figures are, if there are channels.
     service: OnceLock<Arc<Common>>,
+    journal: OnceLock<Arc<Journal>>,
     /// Rounds for which the laziest worker has shown no sign of life.
     stalled_rounds: AtomicU32,
 }
@@ -64,6 +66,7 @@ impl Stats {
             is_serving: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             service: OnceLock::new(),
+            journal: OnceLock::new(),
             stalled_rounds: AtomicU32::new(0),
         }
     }
@@ -143,6 +146,17 @@ impl Stats {
 
     pub(super) fn stalled_rounds(&self) -> u32 {
         self.stalled_rounds.load(Ordering::Relaxed)
+    }
+
+    /// Histories are written down there.
+    pub(super) fn set_journal(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
+    }
+
+    /// Whether histories cannot be written: publications are not acknowledged then.
+    pub(super) fn is_history_stuck(&self) -> bool {
+        let journal = self.journal.get();
+        journal.is_some_and(|journal| journal.figures().is_failing > 0)
     }
 
     /// There are channels, and these are their figures.

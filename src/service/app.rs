@@ -12,6 +12,7 @@ use crate::auth::{Identity, Visitor as Guest};
 use crate::dialect::{self, centrifuge};
 use crate::http1::Head;
 use crate::hub::{Dialect, Disconnect, Hub, SessionId, Unsubscribed};
+use crate::journal::Scribe;
 use crate::reactor::{
     Answer, App, ConnId, Ending, Outbox, Outgoing, Peer, SharedFrame, Stage, Wish,
 };
@@ -33,6 +34,8 @@ const SWEEP_MS: u32 = 500;
 pub struct Service {
     pub(super) hub: Hub<SharedFrame>,
     pub(super) desk: Desk,
+    /// Where histories are written down, if they are and this worker has any.
+    scribe: Option<Scribe>,
     /// What others were last told of the hub.
     published: Snapshot,
 }
@@ -51,10 +54,24 @@ pub enum Conn {
 impl Service {
     /// The service of a worker that is about to begin.
     pub fn new(common: Arc<Common>, worker: usize) -> Self {
-        let hub = Hub::new(&common.join(worker));
+        let mut hub = Hub::new(&common.join(worker));
+        let mut scribe = None;
+        if let Some(memory) = common.take_memory(worker) {
+            hub.set_now((common.outside.unix_ms)());
+            let passed_over = hub.restore(memory.kept, memory.epoch);
+            if passed_over > 0 {
+                (common.outside.log)(&format!(
+                    "{passed_over} channels of worker {worker} are no longer kept: their namespaces have no \
+                     history"
+                ));
+            }
+            hub.keep_journal();
+            scribe = Some(memory.scribe);
+        }
         Self {
             hub,
             desk: Desk::new(common, worker),
+            scribe,
             published: Snapshot::default(),
         }
     }
@@ -277,8 +294,13 @@ impl App for Service {
         let mut voice = OnStage(stage);
         self.let_unrecovered_go(&mut voice);
         let mut is_more = self.expire(&mut voice);
-        let Self { hub, desk, .. } = self;
+        let Self {
+            hub, desk, scribe, ..
+        } = self;
         let mut floor = Floor::new(desk, &mut voice);
+        if let Some(scribe) = scribe {
+            is_more |= scribe.turn(hub, &mut floor);
+        }
         is_more |= hub.fan_out(&mut floor, TOLD_PER_TURN);
         let letters_before = hub.letters_waiting();
         if letters_before > 0 {
@@ -333,6 +355,9 @@ impl Service {
                 None => return,
             },
         };
+        if !self.may_speak(*conn, message.payload().len()) {
+            return self.part_with_own(dialect, Disconnect::TooMany, out);
+        }
         match (dialect, message.kind(), message.text()) {
             (Dialect::Centrifuge, Kind::Text, Some(text)) => self.hear_commands(conn, text, out),
             (Dialect::Centrifuge, ..) => self.part_with_own(dialect, Disconnect::BadRequest, out),
@@ -340,6 +365,19 @@ impl Service {
             (Dialect::Raw, _, text) => self.hear_raw(*conn, text, message.payload(), out),
         }
         self.let_unrecovered_go(out);
+    }
+
+    /// Whether a connection keeps within its rates, if there are any.
+    fn may_speak(&mut self, conn: Conn, bytes: usize) -> bool {
+        let (true, Some(id)) = (self.hub.has_rates(), self.session_of(conn)) else {
+            return true;
+        };
+        // Not the worker's own clock: what waited because the worker stood still is no haste.
+        let now_ms = (self.desk.common.outside.monotonic_us)() / 1_000;
+        let Some(allowance) = self.desk.allowance(id) else {
+            return true;
+        };
+        self.hub.admits(allowance, bytes, now_ms)
     }
 
     /// Ends the connection that is speaking.

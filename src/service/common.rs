@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::auth::{Gate, Guard, Over, Ticket};
-use crate::hub::{HubConfig, Limits, NameHash, Namespaces, Tally};
+use crate::hub::{Epoch, HubConfig, Kept, Limits, NameHash, Namespaces, Tally};
+use crate::journal::Scribe;
 
 /// How a service is made.
 pub struct ServiceConfig {
@@ -29,6 +30,19 @@ pub struct ServiceConfig {
     pub seed: u32,
     /// What is asked of the world outside.
     pub outside: Outside,
+    /// For each home, what it knows of an earlier life, if histories are written down.
+    pub memories: Vec<Memory>,
+}
+
+/// What a home knows of an earlier life, and how it writes down what the next one should know.
+#[derive(Debug)]
+pub struct Memory {
+    /// Its channels.
+    pub kept: Vec<Kept>,
+    /// The epoch of channels that begin to exist, if it goes on.
+    pub epoch: Option<Epoch>,
+    /// Its way to the disk.
+    pub scribe: Scribe,
 }
 
 /// What may change while we serve.
@@ -70,6 +84,7 @@ pub struct Common {
     hub: HubConfig,
     joined: AtomicUsize,
     boards: Box<[Board]>,
+    memories: Mutex<Vec<Option<Memory>>>,
 }
 
 /// What one worker tells the others, a cache line or two of its own.
@@ -207,6 +222,7 @@ impl Common {
             hub,
             joined: AtomicUsize::new(0),
             boards: (0..config.seats).map(|_| Board::default()).collect(),
+            memories: Mutex::new(config.memories.into_iter().map(Some).collect()),
         })
     }
 
@@ -254,6 +270,13 @@ impl Common {
             worker: worker as u16,
             ..self.hub.clone()
         }
+    }
+
+    /// What that worker knows of an earlier life; it is told once.
+    pub(super) fn take_memory(&self, worker: usize) -> Option<Memory> {
+        let memories = self.memories.lock();
+        let mut memories = memories.unwrap_or_else(PoisonError::into_inner);
+        memories.get_mut(worker)?.take()
     }
 
     pub(super) fn seed(&self) -> u32 {

@@ -11,7 +11,7 @@ use super::greeting::Greeting;
 use super::stranger::Strangers;
 use crate::auth::{Shown, Ticket};
 use crate::dialect::centrifuge::Batch;
-use crate::hub::{ClientId, Session, SessionId};
+use crate::hub::{Allowance, ClientId, Session, SessionId};
 use crate::reactor::SharedFrame;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -55,6 +55,8 @@ struct Extra {
     noted_s: u32,
     /// When it was last known to have had a ping, in seconds.
     pinged_s: u32,
+    /// What it has used up of its rates, once it has said something and there are any.
+    allowance: Option<Box<Allowance>>,
 }
 
 // All that a session costs beyond its connection's cache line.
@@ -162,6 +164,12 @@ impl Desk {
         if sessions_left == 0 {
             self.extras = Vec::new();
         }
+    }
+
+    /// What a session has used up of its rates.
+    pub(super) fn allowance(&mut self, id: SessionId) -> Option<&mut Allowance> {
+        let extra = self.extras.get_mut(id.index() as usize)?;
+        Some(extra.allowance.get_or_insert_default())
     }
 
     /// Bytes that are kept for a session here.

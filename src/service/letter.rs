@@ -54,6 +54,25 @@ impl<'a> Visitor<'a> {
         act(self.hub, &mut Floor::new(self.desk, self.out))
     }
 
+    /// Puts a session into a channel, as if it had asked; until `expires_at_s`, in seconds since 1970.
+    /// `false`: it is there already, or in as many channels as it may be.
+    pub fn put_into(
+        &mut self,
+        id: SessionId,
+        channel: &str,
+        how: hub::Subscribe<'_>,
+        expires_at_s: Option<u64>,
+    ) -> bool {
+        if let (Some(at_s), Some(session)) = (expires_at_s, self.hub.session(id)) {
+            self.desk.note_grant(session, channel, at_s);
+        }
+        let subscribed = self.with(|hub, floor| {
+            let request = hub::Request::default();
+            hub.subscribe(floor, id, channel, how, request)
+        });
+        subscribed.is_ok()
+    }
+
     /// Ends a connection with words of the caller's. `false`: there is no such session, or the code may
     /// not be sent.
     pub fn part_with(&mut self, id: SessionId, code: u16, reason: &str) -> bool {

@@ -33,7 +33,7 @@ mod replies;
 mod stranger;
 
 pub use app::{Conn, Service};
-pub use common::{Common, DoorTally, Outside, ServiceConfig, Settings, Snapshot};
+pub use common::{Common, DoorTally, Memory, Outside, ServiceConfig, Settings, Snapshot};
 pub use exchange::{Busy, Exchange};
 pub use floor::Floor;
 pub use letter::{Letter, Visit, Visitor};

@@ -8,6 +8,7 @@ mod cli;
 mod closing;
 mod deflate;
 mod drain;
+mod durable;
 mod echo;
 mod fairness;
 mod handshake;
