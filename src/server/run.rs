@@ -86,29 +86,7 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
         is_local,
     };
     match config.app {
-        App::Hub => {
-            let (common, journal) = hub_app::common(config, &plan, is_local, &stats)?;
-            stats.set_service(common.clone());
-            if let Some(journal) = &journal {
-                stats.set_journal(journal.clone());
-            }
-            let exchanged = common.clone();
-            let adopted = common.clone();
-            let adopt: Adopt = Box::new(move |config| {
-                hub_app::adopt(&adopted, config, is_local).map_err(|problems| {
-                    let lines = problems.iter().map(|problem| format!("{problem}\n"));
-                    lines.collect()
-                })
-            });
-            let make = move |worker| Service::new(common.clone(), worker);
-            let crew = Crew::start(crew_config, make).context(CANNOT_START)?;
-            let backend = hub_app::backend(&crew, exchanged, journal.as_ref());
-            let ended = serving.until_the_end(crew, backend, (reread, adopt), supervisor);
-            if let Some(journal) = journal {
-                journal.close();
-            }
-            ended
-        }
+        App::Hub => serving.with_hub(crew_config, reread, supervisor),
         App::Echo => {
             let page = stats.clone();
             let echo = match config.stats {
@@ -150,6 +128,37 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
+    /// With channels, and whatever they need.
+    fn with_hub(
+        self,
+        crew_config: CrewConfig,
+        reread: Reread<'_>,
+        supervisor: Supervisor,
+    ) -> anyhow::Result<ExitCode> {
+        let is_local = self.is_local;
+        let (common, journal) = hub_app::common(self.config, self.plan, is_local, self.stats)?;
+        self.stats.set_service(common.clone());
+        if let Some(journal) = &journal {
+            self.stats.set_journal(journal.clone());
+        }
+        let adopted = common.clone();
+        let adopt: Adopt = Box::new(move |config| {
+            hub_app::adopt(&adopted, config, is_local).map_err(|problems| {
+                let lines = problems.iter().map(|problem| format!("{problem}\n"));
+                lines.collect()
+            })
+        });
+        let exchanged = common.clone();
+        let make = move |worker| Service::new(common.clone(), worker);
+        let crew = Crew::start(crew_config, make).context(CANNOT_START)?;
+        let backend = hub_app::backend(&crew, exchanged, journal.as_ref());
+        let ended = self.until_the_end(crew, backend, (reread, adopt), supervisor);
+        if let Some(journal) = journal {
+            journal.close();
+        }
+        ended
+    }
+
     fn until_the_end<L: Send + 'static>(
         self,
         crew: Crew<L>,

@@ -29,6 +29,7 @@ impl Dir {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         let config = r#"
+            listen = "127.0.0.1:0"
             [auth]
             anonymous = "on"
             [[namespaces]]
@@ -99,6 +100,7 @@ impl Client {
     fn line(&mut self) -> Option<Value> {
         while self.lines.is_empty() {
             let message = self.socket.read().ok()?;
+            assert!(!message.is_close(), "{message:?}");
             let lines = message.to_text().ok()?.lines();
             self.lines = lines
                 .map(|line| serde_json::from_str(line).unwrap())
@@ -204,7 +206,7 @@ fn acknowledged_publications_survive(sync: &str) {
     for (life, workers) in [2, 2, 3].into_iter().enumerate() {
         let server = dir.launch(sync, workers).start();
         let mut subscriber = Client::connect(&server);
-        let recover = json!({ "channel": ROOM, "recover": true, "offset": seen, "epoch": epoch.clone().unwrap_or_default() });
+        let recover = json!({ "channel": ROOM, "recover": true, "offset": seen, "epoch": epoch.clone().unwrap_or_else(|| json!("")) });
         let subscribed = subscriber.ask("subscribe", recover).unwrap();
         if let Some(epoch) = &epoch {
             assert_eq!(subscribed["recovered"], true, "{subscribed}");

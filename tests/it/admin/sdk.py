@@ -12,9 +12,12 @@ url, key = sys.argv[1:]
 client = Client(url, key)
 
 
+METHODS = {HistoryRequest: client.history, PublishRequest: client.publish, ChannelsRequest: client.channels}
+
+
 def code_of(request):
     try:
-        client.send(request)
+        METHODS[type(request)](request)
     except CentApiResponseError as error:
         return error.code
     raise AssertionError(f"{request} was answered")
