@@ -255,8 +255,9 @@ impl Recovered {
                 if publication.offset > state.forgotten {
                     state.kept.insert(publication.offset, publication);
                 }
-                while state.kept.len() > size {
-                    let (oldest, _) = state.kept.pop_first().unwrap_or_else(|| unreachable!());
+                while state.kept.len() > size
+                    && let Some((oldest, _)) = state.kept.pop_first()
+                {
                     state.forgotten = state.forgotten.max(oldest);
                 }
             }

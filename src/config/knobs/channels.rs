@@ -143,8 +143,8 @@ pub(super) const HISTORY_DIR: Knob = Knob {
     story: "With it, a publication is answered and told when the file has it, so that none that was \
         acknowledged is lost when the process is killed; what a power cut may take, history-sync says. \
         Offsets and epochs go on after a restart, and clients recover as if nothing had been. The \
-        directory is made if it is not there, is one server's at a time, and holds at most four times \
-        history-memory and 128 MiB.",
+        directory is made if it is not there, and is one server's at a time. When the log in it has \
+        grown by history-memory (64 MiB at least), what is kept is written anew and the rest removed.",
     example: "/var/lib/throng/history",
     also: &["data-dir", "persistence", "history-path", "state-dir"],
 };
