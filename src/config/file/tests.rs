@@ -198,7 +198,10 @@ cert = \"both.pem\"
             "[[tls.certificates]]\ncret = \"a\"",
             "2:1: unknown key \"cret\"",
         ),
-        ("[tls]\ncert = \"\"", "2:8: cert \"\" is no path of a file"),
+        (
+            "[tls]\ncert = \"\"",
+            "2:8: cert \"\" is no path, and not auto",
+        ),
     ]);
 }
 
@@ -577,7 +580,7 @@ fn options_and_keys_of_sections_are_recognised_elsewhere() {
         cure("history_size = 5"),
         "it is an option of a namespace: write [[namespaces]] and a name above it"
     );
-    assert!(cure("history_dir = 5").starts_with("write [history] on a line before dir"));
+    assert!(cure("history_dir = 5").starts_with("write [history] dir = "));
     assert_eq!(
         cure("rate_limit = 5"),
         "did you mean max_message_rate in [limits]?"
