@@ -134,15 +134,15 @@ struct Push<'a> {
 
 #[derive(Deserialize)]
 struct Publication<'a> {
-    #[serde(borrow)]
-    data: &'a RawValue,
+    #[serde(borrow, rename = "data")]
+    payload: &'a RawValue,
     #[serde(default)]
     offset: u64,
 }
 
 impl<'a> Publication<'a> {
     fn heard(self) -> Heard<'a> {
-        match plain_text(self.data) {
+        match plain_text(self.payload) {
             Some(text) => Heard::Publication {
                 text,
                 offset: self.offset,

@@ -191,6 +191,8 @@ async function readHistory(context) {
 }
 
 function tellRecovery(context) {
+  // The history may have begun anew, and with it the numbers.
+  if (!context.recovered) shown.clear();
   const gone = goneSince ? ` after ${((performance.now() - goneSince) / 1000).toFixed(1)} s` : '';
   const line = notice(`Connected again${gone}`);
   if (!context.wasRecovering) return;

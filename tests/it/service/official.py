@@ -92,8 +92,8 @@ async def main(url):
     same("recovered", (back.was_recovering, back.recovered), (True, True))
     same("caught up", (await his.next("publication")).data, {"text": "nobody hears it"})
 
-    # Three hundred, one after the other.
-    for number in range(300):
+    # Fifty, one after the other.
+    for number in range(50):
         await one.publish(number)
         same("in order", (await his.next("publication")).data, number)
 
