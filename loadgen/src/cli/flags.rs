@@ -148,7 +148,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "N",
         ENGINE,
         "What",
-        "pubsub, chat: connections of a room (default 100); in pubsub one of them speaks, in chat all in turn, at --rate together (default 1/s)",
+        "pubsub, chat: connections of a room at most (default 100): a thread shares its own out evenly; in pubsub one of them speaks, in chat all in turn, at --rate together (default 1/s)",
     ),
     flag(
         "--channel",
