@@ -1,8 +1,7 @@
 //! The admin port from outside: health, metrics, the key, and clients that hang.
 
-mod fake;
+mod metrics;
 mod real;
-mod sdk;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;

@@ -308,7 +308,7 @@ fn a_damaged_history_is_named_and_can_be_skipped() {
     let mut client = Client::connect(&server);
     let again = client.ask("publish", json!({ "channel": ROOM, "data": "on" }));
     assert!(again.is_some(), "{}", server.output());
-    assert!(server.log().contains("epochs are new"), "{}", server.log());
+    server.wait_log("epochs are new");
 }
 
 fn newest(dir: &Path) -> PathBuf {

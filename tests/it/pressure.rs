@@ -190,6 +190,7 @@ fn descriptors_running_out_costs_nobody_a_connection() {
             std::iter::from_fn(|| wire.read_frame()).find(|got| got.first == op::FIN | op::TEXT);
         assert_eq!(echo.unwrap().payload, b"still nothing");
     }
+    server.wait_log("Too many open files");
     let log = server.log();
     let complaints = log.matches("Too many open files").count();
     assert!((1..=5).contains(&complaints), "{complaints} lines: {log}");

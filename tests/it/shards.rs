@@ -29,7 +29,7 @@ fn workers_join_and_every_connection_is_served() {
     );
     let vitals = server.vitals();
     assert!(vitals.descriptors > 1000 && vitals.descriptors_max <= DESCRIPTORS as usize);
-    assert!(server.log().contains("more workers"), "{}", server.log());
+    server.wait_log("more workers");
     let text = server.output();
     assert!(
         text.contains("1 on core") && text.contains("5 more join as these fill"),

@@ -144,11 +144,8 @@ fn sighup_reloads_what_can_be_and_a_broken_file_changes_nothing() {
         ready.starts_with("READY=1\n"),
         "the old one serves on: {ready}"
     );
-    let log = server.log();
-    assert!(
-        log.contains("max_message") && log.contains("nonsense"),
-        "{log}"
-    );
+    server.wait_log("max_message");
+    server.wait_log("nonsense");
     open.echo(op::BINARY, &[3; 2000]);
     Wire::open(server.addr()).echo(op::BINARY, &[4; 2000]);
     let _ = fs::remove_file(file);
@@ -170,11 +167,7 @@ fn an_inherited_socket_serves_every_worker_and_survives_a_restart() {
         address,
         "the inherited one replaces --listen"
     );
-    assert!(
-        server.log().contains("1 sockets inherited (unknown)"),
-        "{}",
-        server.log()
-    );
+    server.wait_log("1 sockets inherited (unknown)");
 
     // Connections without a pause, while one server goes and another comes.
     let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));

@@ -3,8 +3,8 @@
 import sys
 
 from cent import (
-    BatchRequest, BroadcastRequest, CentApiResponseError, ChannelsRequest, Client, ConnectionsRequest,
-    Disconnect, DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest, PresenceRequest,
+    BatchRequest, BroadcastRequest, CentApiResponseError, CentUnauthorizedError, ChannelsRequest, Client,
+    ConnectionsRequest, Disconnect, DisconnectRequest, HistoryRemoveRequest, HistoryRequest, InfoRequest, PresenceRequest,
     PresenceStatsRequest, PublishRequest, RefreshRequest, StreamPosition, SubscribeRequest, UnsubscribeRequest,
 )
 
@@ -42,6 +42,7 @@ page = client.history(HistoryRequest(channel="chat:room", limit=10))
 equal((page.offset, page.epoch), (2, first.epoch))
 equal([each.data for each in page.publications], [{"text": "hällo"}, [1, 2.5]])
 equal(page.publications[1].tags, {"lang": "en"})
+equal(client.history(HistoryRequest(channel="chat:room")).publications, [])
 page = client.history(HistoryRequest(channel="chat:room", limit=10, since=StreamPosition(offset=1, epoch=first.epoch)))
 equal([each.offset for each in page.publications], [2])
 page = client.history(HistoryRequest(channel="chat:room", limit=1, reverse=True))
@@ -101,8 +102,13 @@ until(lambda: list(client.connections(ConnectionsRequest(user="alice", expressio
       [sorted(alices)[1]])
 client.disconnect(DisconnectRequest(user="bob"))
 until(stats, (1, 1))
+until(lambda: client.info(InfoRequest()).nodes[0].num_clients, 2)
 
 # What goes wrong, in the numbers the SDK knows.
 equal(code_of(PublishRequest(channel="none:x", data=1)), 102)
 equal(code_of(PublishRequest(channel="", data=1)), 107)
-print("all of it")
+equal(code_of(ChannelsRequest(pattern="[ab]")), 107)
+try:
+    Client(url, "not the key").info(InfoRequest())
+except CentUnauthorizedError:
+    print("all of it")

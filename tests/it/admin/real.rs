@@ -10,7 +10,7 @@ use throng::config::tokens::Secret;
 use throng::sys::clock;
 use tungstenite::{Message, WebSocket, client};
 
-use super::sdk::check;
+use super::metrics::check;
 use super::{KEY, admin, figures, launch};
 use crate::harness::{PATIENCE, Server, cent, promtool};
 

@@ -1,39 +1,11 @@
-//! The API through Centrifugo's own SDK for Python, and the metrics through Prometheus' own checker.
+//! The metrics, through Prometheus' own checker.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use throng::admin::{Admin, ApiKey};
-use throng::sys::{Endpoint, ListenOptions};
-
-use super::fake::{Fake, Healthy};
-use super::{KEY, admin, launch};
-use crate::harness::{Wire, cent, op, promtool};
-
-const SCRIPT: &str = include_str!("sdk.py");
-
-#[test]
-fn centrifugos_sdk_finds_everything_where_it_expects_it() {
-    let Some(python) = cent() else { return };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let endpoint = Endpoint::claim(&address, ListenOptions::default()).unwrap();
-    let (key, fake) = (ApiKey::new(KEY).unwrap(), Fake::new());
-    let host = std::sync::Arc::new(Healthy);
-    let admin = Admin::open(endpoint, Some(key), host, fake.clone()).unwrap();
-    let output = Command::new(python)
-        .args(["-c", SCRIPT])
-        .arg(format!("http://{}/api", admin.address()))
-        .arg(KEY)
-        .env("NO_PROXY", "*")
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.ends_with("all of it\n"), "{said}");
-    assert_eq!(fake.refreshed(), [("bob".into(), Some(1_900_000_000))]);
-}
+use super::{admin, launch};
+use crate::harness::{Wire, op, promtool};
 
 #[test]
 fn prometheus_finds_nothing_to_complain_about() {
