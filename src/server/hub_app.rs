@@ -127,12 +127,18 @@ pub(super) fn is_for_trying(config: &Config, is_local: bool) -> bool {
     is_local && config.auth.tokens.is_empty() && config.namespaces.is_empty()
 }
 
-/// Whether only this machine can reach any of these.
-pub(super) fn are_local<'a>(mut addresses: impl Iterator<Item = &'a Address>) -> bool {
-    addresses.all(|address| match address {
-        Address::Tcp(address) => address.ip().is_loopback(),
-        Address::Unix(_) => true,
-    })
+/// Whether nobody from elsewhere can reach any of these: not over the network, and not through a load
+/// balancer on this machine.
+pub(super) fn is_only_for_this_machine<'a>(
+    config: &Config,
+    mut addresses: impl Iterator<Item = &'a Address>,
+) -> bool {
+    let is_proxied = !config.proxy_from.is_empty();
+    !is_proxied
+        && addresses.all(|address| match address {
+            Address::Tcp(address) => address.ip().is_loopback(),
+            Address::Unix(_) => true,
+        })
 }
 
 #[cfg(test)]
@@ -142,7 +148,17 @@ mod tests {
 
     fn local(addresses: &[&str]) -> bool {
         let addresses: Vec<Address> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        are_local(addresses.iter())
+        is_only_for_this_machine(&Config::default(), addresses.iter())
+    }
+
+    #[test]
+    fn whoever_comes_through_a_balancer_is_not_of_this_machine() {
+        let config = Config {
+            proxy_from: vec!["127.0.0.1".parse().unwrap()],
+            ..Config::default()
+        };
+        let address = "127.0.0.1:9000".parse().unwrap();
+        assert!(!is_only_for_this_machine(&config, [&address].into_iter()));
     }
 
     #[test]

@@ -248,7 +248,7 @@ mod tests {
         let admin = "127.0.0.1:9001".parse().unwrap();
         let places = Places {
             plain: &bound,
-            is_local: hub_app::are_local(bound.iter()),
+            is_local: hub_app::is_only_for_this_machine(config, bound.iter()),
             admin: Some((&admin, "API key in /root/.local/state/throng/admin.key")),
             ..Places::default()
         };

@@ -74,7 +74,8 @@ pub fn run(config: &Config, reread: Reread<'_>) -> anyhow::Result<ExitCode> {
         .endpoints
         .iter()
         .chain(&crew_config.tls_endpoints);
-    let is_local = hub_app::are_local(endpoints.map(Endpoint::address));
+    let addresses = endpoints.map(Endpoint::address);
+    let is_local = hub_app::is_only_for_this_machine(config, addresses);
     let serving = Serving {
         config,
         facts: &facts,

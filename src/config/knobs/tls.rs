@@ -64,7 +64,7 @@ pub(super) const PROXY_FROM: Knob = Knob {
         from there have to begin with such a header, within --handshake-timeout; one that does not is \
         refused, health checks included (they may say LOCAL or UNKNOWN). Limits per address, and the \
         application, then see the client's own. A header from anywhere else is a bad request: \
-        anybody can write one.",
+        anybody can write one. With a balancer in front, nobody counts as being of this machine.",
     example: "10.0.0.0/8",
     also: &[
         "proxy-protocol",
