@@ -60,7 +60,7 @@ impl Keys {
         }
     }
 
-    /// One secret, for tokens signed with [`sign`](super::sign).
+    /// One secret, for tokens signed with [`sign`](super::sign()).
     pub fn of_secret(secret: &Secret) -> Self {
         Self {
             keys: vec![Key {

@@ -1,6 +1,6 @@
 //! How tables of knobs are written: what reads and writes a field, and the usual bounds.
 
-/// A [`Number`] over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
+/// A `Number` over a field: `number!(limits.ping_interval_ms: u32, 100, DAY, zero "off")`.
 macro_rules! number {
     ($($field:ident).+ : $type:ty, $min:expr, $max:expr) => {
         number!(@ $($field).+ : $type, $min, $max, None)
@@ -20,7 +20,7 @@ macro_rules! number {
     };
 }
 
-/// A [`Tally`] over a field.
+/// A `Tally` over a field.
 macro_rules! tally {
     ($field:ident, $min:expr, $max:expr) => {
         Tally {
@@ -32,7 +32,7 @@ macro_rules! tally {
     };
 }
 
-/// A [`Choice`] over an enum; forgetting a variant does not compile.
+/// A `Choice` over an enum; forgetting a variant does not compile.
 macro_rules! choice {
     ($($field:ident).+ : $($word:literal => $variant:path),+) => {
         Choice {

@@ -201,11 +201,7 @@ fn tls_12_and_strangers_are_refused_or_let_in_as_configured() {
     // of the asking.
     peer.write("R\n");
     peer.expect("RENEGOTIATING");
-    let text = peer.rest();
-    assert!(
-        text.contains("no renegotiation") || text.contains("alert"),
-        "{text}"
-    );
+    peer.expect("no renegotiation");
     wait_for_stats(&server, "\"tls_12\":1,");
     let mut again = Peer::s_client(server.tls_addr(), &files, &["-tls1_2"]).unwrap();
     again.expect("Verify return code: 0 (ok)");
@@ -218,8 +214,8 @@ fn tls_12_and_strangers_are_refused_or_let_in_as_configured() {
         .start();
     let mut peer = Peer::s_client(server.tls_addr(), &files, &[]).unwrap();
     peer.write(upgrade_request(""));
-    let text = peer.rest();
-    assert!(text.contains("alert certificate required"), "{text}");
+    // Its input stays open: at the end of that it would leave, perhaps before the alert has come.
+    peer.expect("alert certificate required");
     wait_for_stats(&server, "\"tls_failed_certificate\":1,");
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| files.path(name));
     let shown = ["-cert", &cert, "-key", &key];
