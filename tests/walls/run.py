@@ -248,11 +248,22 @@ def file_max(throng):
             assert error.errno == errno.ENFILE, error
         return count
 
-    with lowered("fs.file-max", files + 4000):
-        predicted = first_wall(doctor(throng, "--connections", "15000"), "fs.file-max")
-        met = as_nobody(open_sockets)
     # Others open and close files meanwhile, and the kernel counts in batches for each processor.
-    return outcome(predicted, met, True, "restored by us", 0.1)
+    goal = ["--connections", "15000"]
+    return of_the_machine(throng, "fs.file-max", files + 4000, goal, lambda: as_nobody(open_sockets), 15_000, 0.1)
+
+
+def of_the_machine(throng, knob, limit, goal, meet, enough, tolerance):
+    """A wall of the whole machine: put up, met, moved by `tune`, put back by `--undo`, taken away."""
+    with lowered(knob, limit):
+        predicted = first_wall(doctor(throng, *goal), knob)
+        met = meet()
+        tune(throng, *goal, "--apply", "--runtime")
+        after = meet()
+        tune(throng, "--undo")
+        restored = int(read(sysctl(knob))) == limit
+    note = f"{after}, {'restored' if restored else 'NOT RESTORED'}"
+    return outcome(predicted, met, after >= enough and restored, note, tolerance)
 
 
 def epoll(throng):
@@ -267,8 +278,9 @@ def epoll(throng):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         first = os.pipe()[0]
         copies = [first] + [os.dup(first) for _ in range(room - 200)]
-        count = 0
-        for _ in range(150):
+        count, polls = 0, []
+        # A little more than the goal below, which keeps some in hand.
+        while count < 110_000:
             poll = select.epoll()
             polls.append(poll)
             for copy in copies:
@@ -280,11 +292,9 @@ def epoll(throng):
                 count += 1
         return count
 
-    polls = []
-    with lowered("fs.epoll.max_user_watches", limit):
-        predicted = first_wall(doctor(throng, "--connections", "1M"), "fs.epoll.max_user_watches")
-        met = as_nobody(register)
-    return outcome(predicted, met, True, "restored by us", 0.001)
+    goal = ["--connections", "100k"]
+    meet = lambda: as_nobody(register)
+    return of_the_machine(throng, "fs.epoll.max_user_watches", limit, goal, meet, 100_000, 0.001)
 
 
 def group(throng):
