@@ -5,8 +5,9 @@
 #   benches/million.sh 50000 --hold 15s        a small one
 #
 #   --alone TIME     first only the active ones, with their traffic: what to compare with (default 1m)
-#   --hold TIME      after the ramp: heartbeats every 25 s, and the same traffic on top (default 5m)
+#   --hold TIME      after the ramp: heartbeats, and the same traffic on top (default 5m)
 #   --ramp N/s       connects per second (default 45k/s)
+#   --heartbeat TIME how often each connection is proven alive (default 25s)
 #   --active N       connections that echo (default 10k, at most a tenth)
 #   --rate N/s       their messages, at intended times (default 20k/s)
 #   --report DIR     where the bundle goes (default benches/results/DATE-N)
@@ -17,28 +18,25 @@
 #                    in the Centrifuge protocol (ramp then 10k/s by default, less with --tls)
 #   --deliveries N/s with --rooms: what all members together hear (default 20000/s)
 #
-# It asks the doctor first and sets, as root and for this run only, what is missing. Both ends run in a
-# network namespace made for them, because that can have a hash table for so many sockets without a
-# reboot (the machine's own is sized at boot: at a million pairs, eight sockets share a slot, and looking
-# them up was 10 % of all CPU time). It starts server and generator, and leaves a bundle: report.html,
-# headline.png, summary.json, logs. At the end everything is as it was.
+# It asks the doctor first and sets, as root and for this run only, what is missing (stage.sh), starts
+# server and generator, and leaves a bundle: report.html, headline.png, summary.json, logs.
 # Exit code: the generator's: 0 every connection was alive at the end and no answer was lost or wrong.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/stage.sh
 
-N=1000000 ALONE=1m HOLD=5m RAMP='' ACTIVE='' RATE=20k/s REPORT='' PORT=9000 TLS='' RESUME=()
+N=1000000 ALONE=1m HOLD=5m HEARTBEAT=25s RAMP='' ACTIVE='' RATE=20k/s REPORT='' PORT=9000 TLS='' RESUME=()
 ROOMS='' DELIVERIES=20000/s
 
-usage() { sed -n '2,26s/^# \{0,1\}//p' "$0"; }
-die() { echo "million.sh: $1" >&2; exit 2; }
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --alone | --hold | --ramp | --active | --rate | --report | --port | --rooms | --deliveries)
+        --alone | --hold | --heartbeat | --ramp | --active | --rate | --report | --port | --rooms | --deliveries)
             [[ $# -ge 2 ]] || die "$1 needs a value"
             case $1 in
-                --alone) ALONE=$2 ;; --hold) HOLD=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
+                --alone) ALONE=$2 ;; --hold) HOLD=$2 ;; --heartbeat) HEARTBEAT=$2 ;; --ramp) RAMP=$2 ;; --active) ACTIVE=$2 ;;
                 --rate) RATE=$2 ;; --report) REPORT=$2 ;; --port) PORT=$2 ;;
                 --rooms) ROOMS=$2 ;; --deliveries) DELIVERIES=$2 ;;
             esac
@@ -62,53 +60,13 @@ esac
 [[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N${TLS:+-tls}${ROOMS:+-rooms}
 [[ ! -e $REPORT/summary.json ]] || die "$REPORT holds a report already: --report DIR"
 
-cargo build --release --locked --package throng --package loadgen
-THRONG=target/release/throng LOADGEN=target/release/loadgen
-WORK=$(mktemp -d)
-SERVER='' TUNED='' NAMESPACE=''
-INSIDE=() # words that lead into the namespace
+cargo_build
+prepare "$N"
 
-# Whatever happens: the server ends, the machine is as it was.
-finish() {
-    local status=$?
-    trap - EXIT INT TERM
-    if [[ -n $SERVER ]] && kill -TERM "$SERVER" 2>/dev/null; then wait "$SERVER" || true; fi
-    if [[ -n $NAMESPACE ]]; then
-        "${INSIDE[@]}" "$THRONG" tune --undo >"$WORK/undo" || true
-        ip netns delete "$NAMESPACE" || true
-    fi
-    if [[ -n $TUNED ]]; then "$THRONG" tune --undo || true; fi
-    rm -rf "$WORK"
-    exit "$status"
+seconds() {
+    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
+    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
 }
-trap finish EXIT INT TERM
-
-tuned() { # in here, and in the namespace: some limits belong to one, some to the other
-    "$@" "$THRONG" doctor --connections "$N" --both-ends && return 1
-    "$@" "$THRONG" tune --connections "$N" --both-ends --apply --runtime || true
-}
-
-echo "== the machine"
-SLOTS_KNOB=net.ipv4.tcp_child_ehash_entries
-if [[ $EUID -eq 0 ]]; then
-    if tuned env; then TUNED=yes; fi
-    if command -v ip >/dev/null && before=$(sysctl -n $SLOTS_KNOB 2>/dev/null); then
-        slots=1024
-        while ((slots < 2 * N)); do slots=$((slots * 2)); done
-        sysctl -q -w $SLOTS_KNOB=$slots
-        if ip netns add "throng-$$"; then
-            NAMESPACE=throng-$$ INSIDE=(ip netns exec "throng-$$")
-            ip -n "$NAMESPACE" link set lo up
-            echo "== the namespace: $slots slots for sockets"
-            tuned "${INSIDE[@]}" >"$WORK/inside" || true
-            grep -E -- '->|left|cannot' "$WORK/inside" || true
-        fi
-        sysctl -q -w $SLOTS_KNOB="$before"
-    fi
-elif ! "$THRONG" doctor --connections "$N" --both-ends; then
-    echo "not root: going on with the limits as they are"
-fi
-"${INSIDE[@]}" "$THRONG" doctor --connections "$N" --both-ends --json >"$WORK/before.json" || true
 
 LISTEN=(--listen "127.0.0.1:$PORT") SCHEME=ws TRUST=() GAUGE=$PORT
 if [[ -n $TLS ]]; then
@@ -143,29 +101,17 @@ TOML
     APP=(--config "$WORK/throng.toml" --app hub)
 fi
 
-echo "== the server"
 # A little more than N: the kernel spreads connections over workers, but not evenly.
-# It pings whom it has not heard for a minute; the generator's heartbeats come first, once per 25 s, so
-# that each connection is proven by a question and its answer and not by two.
-"${INSIDE[@]}" "$THRONG" "${APP[@]}" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
-    --ping-interval 60s --drain-secs 5 --admin off &
-SERVER=$!
-ready() { "${INSIDE[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT" 2>/dev/null; }
-for _ in $(seq 100); do
-    ready && break
-    kill -0 "$SERVER" 2>/dev/null || { SERVER=''; die "the server did not start; its reason is above"; }
-    sleep 0.1
-done
+# It pings whom it has not heard for a while; the generator's heartbeats come first, so that each
+# connection is proven by a question and its answer and not by two.
+serve "${APP[@]}" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
+    --ping-interval $(($(seconds "$HEARTBEAT") + 35))s --drain-secs 5 --admin off
 
-# The ramp may take three times as long as it should; what it does not need, the run does not wait for.
-seconds() {
-    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
-    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
-}
 PER_S=${RAMP%/s}
 case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
 ALONE_S=$(seconds "$ALONE") HOLD_S=$(seconds "$HOLD")
-RAMP_S=$((N * 3 / PER_S + 2))
+# A machine that is slower than the ramp takes its time; what the ramp does not need, the run does not wait for.
+RAMP_S=$((N * 10 / PER_S + 10))
 DURATION=$((ALONE_S + RAMP_S + HOLD_S))
 
 cat >"$WORK/scenario.toml" <<TOML
@@ -186,7 +132,7 @@ channel = "chat:room{room}"
 token_secret = "$WORK/secret"
 rate = "$((${DELIVERIES%/s} / ROOMS > 0 ? ${DELIVERIES%/s} / ROOMS : 1))/s"
 size = "100"
-heartbeat = "25s"
+heartbeat = "$HEARTBEAT"
 
 [[phase]]
 name = "the rooms fill"
@@ -204,7 +150,7 @@ else
 name = "quiet"
 kind = "idle"
 connections = $((N - ACTIVE))
-heartbeat = "25s"
+heartbeat = "$HEARTBEAT"
 
 [[cohort]]
 name = "active"
@@ -212,7 +158,7 @@ kind = "echo"
 connections = $ACTIVE
 rate = "$RATE"
 size = "64"
-heartbeat = "25s"
+heartbeat = "$HEARTBEAT"
 
 [[phase]]
 name = "$ACTIVE alone"
@@ -231,7 +177,7 @@ duration = "${HOLD_S}s"
 TOML
 fi
 
-echo "== the run: ${DURATION} s, the ramp included"
+echo "== the run: at most ${DURATION} s"
 status=0
 "${INSIDE[@]}" "$LOADGEN" run --scenario-file "$WORK/scenario.toml" \
     --server-pid "$SERVER" --gauge "http://127.0.0.1:$GAUGE/stats#connections" "${TRUST[@]}" \

@@ -1,0 +1,78 @@
+# Sourced by the scripts beside it: both ends on this machine, ready for N connections, and put back at the end.
+#
+# `prepare N` asks the doctor and sets, as root and for this run only, what is missing. Both ends run in a
+# network namespace made for them, because that can have a hash table for so many sockets without a
+# reboot (the machine's own is sized at boot: at a million pairs, eight sockets share a slot, and looking
+# them up was 10 % of all CPU time). `serve ARGS` starts the server in it. Whatever happens, `finish` puts
+# everything back.
+# shellcheck shell=bash disable=SC2034 # what is set here is used by who sources it
+
+ME=$(basename "$0")
+die() { echo "$ME: $1" >&2; exit 2; }
+
+cargo_build() { cargo build --release --locked --package throng --package loadgen; }
+THRONG=target/release/throng LOADGEN=target/release/loadgen
+WORK='' SERVER='' TUNED='' NAMESPACE='' GENERATOR=''
+INSIDE=() # words that lead into the namespace
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM
+    if [[ -n $GENERATOR ]] && kill -TERM "$GENERATOR" 2>/dev/null; then wait "$GENERATOR" || true; fi
+    stop_server
+    if [[ -n $NAMESPACE ]]; then
+        "${INSIDE[@]}" "$THRONG" tune --undo >"$WORK/undo" || true
+        ip netns delete "$NAMESPACE" || true
+    fi
+    if [[ -n $TUNED ]]; then "$THRONG" tune --undo || true; fi
+    rm -rf "$WORK"
+    exit "$status"
+}
+
+tuned() { # in here, and in the namespace: some limits belong to one, some to the other
+    "$@" "$THRONG" doctor --connections "$N" --both-ends && return 1
+    "$@" "$THRONG" tune --connections "$N" --both-ends --apply --runtime || true
+}
+
+prepare() {
+    local N=$1 knob=net.ipv4.tcp_child_ehash_entries before slots=1024
+    WORK=$(mktemp -d)
+    trap finish EXIT INT TERM
+    echo "== the machine"
+    if [[ $EUID -eq 0 ]]; then
+        if tuned env; then TUNED=yes; fi
+        if command -v ip >/dev/null && before=$(sysctl -n $knob 2>/dev/null); then
+            while ((slots < 2 * N)); do slots=$((slots * 2)); done
+            sysctl -q -w $knob=$slots
+            if ip netns add "throng-$$"; then
+                NAMESPACE=throng-$$ INSIDE=(ip netns exec "throng-$$")
+                ip -n "$NAMESPACE" link set lo up
+                echo "== the namespace: $slots slots for sockets"
+                tuned "${INSIDE[@]}" >"$WORK/inside" || true
+                grep -E -- '->|left|cannot' "$WORK/inside" || true
+            fi
+            sysctl -q -w $knob="$before"
+        fi
+    elif ! "$THRONG" doctor --connections "$N" --both-ends; then
+        echo "not root: going on with the limits as they are"
+    fi
+    "${INSIDE[@]}" "$THRONG" doctor --connections "$N" --both-ends --json >"$WORK/before.json" || true
+}
+
+# The server with these arguments, and back when it listens on $PORT.
+serve() {
+    echo "== the server"
+    "${INSIDE[@]}" "$THRONG" "$@" &
+    SERVER=$!
+    for _ in $(seq 100); do
+        "${INSIDE[@]}" bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT" 2>/dev/null && return
+        kill -0 "$SERVER" 2>/dev/null || { SERVER=''; die "the server did not start; its reason is above"; }
+        sleep 0.1
+    done
+    die "the server does not listen on port $PORT after 10 s"
+}
+
+stop_server() {
+    if [[ -n $SERVER ]] && kill -TERM "$SERVER" 2>/dev/null; then wait "$SERVER" || true; fi
+    SERVER=''
+}
