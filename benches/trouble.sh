@@ -58,6 +58,7 @@ resident_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$SERVER/status"; }
 start_server() {
     serve --app echo --listen "127.0.0.1:$PORT" --max-connections $((N + N / 50)) \
         --ping-interval 60s --pong-timeout 30s --drain-secs ${DRAIN_S}s --admin off
+    EMPTY_KIB=$(resident_kib)
 }
 
 # Everybody arrives; then, for SECONDS, what the second phase of the scenario says.
@@ -94,7 +95,7 @@ TOML
         kill -0 "$GENERATOR" 2>/dev/null || { tail -20 "$LOG" >&2; GENERATOR=''; die "the generator ended early"; }
         sleep 1
     done
-    echo "$N are there, $(($(resident_kib) * 1024 / N)) bytes of the server's memory for each"
+    echo "$N are there, $((($(resident_kib) - EMPTY_KIB) * 1024 / N)) bytes of the server's memory for each"
 }
 
 wait_for_generator() {

@@ -17,7 +17,8 @@ pub struct Environment {
     pub version: String,
     /// Release of the kernel.
     pub kernel: String,
-    /// Its boot parameters.
+    /// Those of its boot parameters that change what a connection costs. Bundles are passed on: the others may
+    /// be nobody's business.
     pub boot: String,
     /// Name of the machine.
     pub host: String,
@@ -56,7 +57,7 @@ impl Environment {
             command,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: line("proc/sys/kernel/osrelease"),
-            boot: line("proc/cmdline"),
+            boot: telling(&line("proc/cmdline")),
             host: line("proc/sys/kernel/hostname"),
             cpu: cpu_model(&cpuinfo),
             cpu_count: std::thread::available_parallelism().map_or(0, |count| count.get() as u64),
@@ -136,6 +137,13 @@ fn limits(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Of boot parameters, those in [`BOOT`], as they are written.
+fn telling(cmdline: &str) -> String {
+    let is_told = |word: &&str| BOOT.contains(&word.split(['=', '.']).next().unwrap_or_default());
+    let words: Vec<&str> = cmdline.split_ascii_whitespace().filter(is_told).collect();
+    words.join(" ")
+}
+
 fn cpu_model(cpuinfo: &str) -> String {
     let model = cpuinfo
         .lines()
@@ -155,6 +163,31 @@ fn sha1_of(path: &str) -> Option<String> {
     )
 }
 
+/// Boot parameters that change what a connection costs: by name, or by what stands before a dot.
+const BOOT: &[&str] = &[
+    "cgroup_disable",
+    "hugepagesz",
+    "hugepages",
+    "idle",
+    "intel_idle",
+    "intel_pstate",
+    "amd_pstate",
+    "isolcpus",
+    "mitigations",
+    "nohz_full",
+    "noibrs",
+    "nopti",
+    "nosmt",
+    "preempt",
+    "processor",
+    "pti",
+    "rcu_nocbs",
+    "spectre_v2",
+    "thash_entries",
+    "transparent_hugepage",
+    "uhash_entries",
+];
+
 /// What stops no connection, and is therefore not in the table of limits, but may explain a difference.
 const BEHAVIOUR: &[&str] = &[
     "net.core.busy_poll",
@@ -170,6 +203,17 @@ const BEHAVIOUR: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn boot_parameters_are_told_that_cost_something_and_no_others() {
+        let told =
+            telling("quiet mitigations=off password=x processor.max_cstate=1 thash_entries=4 ro");
+        assert_eq!(
+            told,
+            "mitigations=off processor.max_cstate=1 thash_entries=4"
+        );
+        assert_eq!(telling(""), "");
+    }
 
     #[test]
     fn differences_are_named_from_both_sides() {

@@ -76,6 +76,13 @@ impl Brief {
         self.origin_ns + tick as u64 * TICK_NS
     }
 
+    /// How long after the others' a thread's ticks begin. If all began at once, the heartbeats of a tick
+    /// would be one burst, and messages that are due meanwhile would wait behind it.
+    #[must_use]
+    pub const fn stagger_ns(&self, thread: u32) -> u64 {
+        TICK_NS * thread as u64 / self.threads as u64
+    }
+
     /// How long the ramp takes as planned; without a rate, no time.
     #[must_use]
     pub fn ramp_ticks(&self) -> u32 {

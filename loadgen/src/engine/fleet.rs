@@ -44,6 +44,8 @@ pub struct Fleet<N: Net> {
     pub(super) net: N,
     pub(super) entries: Entries<N::Stream>,
     pub(super) wheel: Wheel,
+    /// How long after the others' its ticks begin.
+    stagger_ns: u64,
     pub(super) troops: Vec<Troop>,
     pub(super) flights: Flights,
     pub(super) liveness: Liveness,
@@ -157,6 +159,7 @@ impl<N: Net> Fleet<N> {
             net,
             entries: Entries(Slab::with_capacity(expected)),
             wheel: Wheel::new(brief.tick(now_ns)),
+            stagger_ns: brief.stagger_ns(thread),
             flights: Flights::new(),
             liveness: Liveness::new(brief.alive_window_s),
             ramp,
@@ -273,12 +276,18 @@ impl<N: Net> Fleet<N> {
         self.entries.0[index as usize].phase == phase
     }
 
+    /// The tick of a moment, as this thread counts them.
+    pub(super) fn tick(&self, now_ns: u64) -> u32 {
+        self.brief.tick(now_ns.saturating_sub(self.stagger_ns))
+    }
+
     /// The earliest moment at which something is due; the present one when something is now.
     fn come_back_at(&self, now_ns: u64) -> u64 {
         if !self.ready.is_empty() {
             return now_ns;
         }
-        let timer = self.wheel.next_tick().map(|tick| self.brief.tick_ns(tick));
+        let tick = self.wheel.next_tick();
+        let timer = tick.map(|tick| self.brief.tick_ns(tick) + self.stagger_ns);
         let answer = self
             .flights
             .oldest()
