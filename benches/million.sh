@@ -28,8 +28,6 @@ cd "$(dirname "$0")/.."
 N=1000000 ALONE=1m HOLD=5m HEARTBEAT=25s RAMP='' ACTIVE='' RATE=20k/s REPORT='' PORT=9000 TLS='' RESUME=()
 ROOMS='' DELIVERIES=20000/s
 
-usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
-
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -62,11 +60,6 @@ esac
 
 cargo_build
 prepare "$N"
-
-seconds() {
-    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
-    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
-}
 
 LISTEN=(--listen "127.0.0.1:$PORT") SCHEME=ws TRUST=() GAUGE=$PORT
 if [[ -n $TLS ]]; then
@@ -107,8 +100,7 @@ fi
 serve "${APP[@]}" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
     --ping-interval $(($(seconds "$HEARTBEAT") + 35))s --drain-secs 5 --admin off
 
-PER_S=${RAMP%/s}
-case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
+PER_S=$(per_second "$RAMP")
 ALONE_S=$(seconds "$ALONE") HOLD_S=$(seconds "$HOLD")
 # A machine that is slower than the ramp takes its time; what the ramp does not need, the run does not wait for.
 RAMP_S=$((N * 10 / PER_S + 10))

@@ -10,6 +10,21 @@
 ME=$(basename "$0")
 die() { echo "$ME: $1" >&2; exit 2; }
 
+# The comment at the head of the script.
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "benches/$ME"; }
+
+seconds() {
+    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
+    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
+}
+
+per_second() { # 45k/s as a number
+    local number=${1%/s}
+    case $number in *k) number=$((${number%k} * 1000)) ;; esac
+    [[ $number =~ ^[0-9]+$ && $number -gt 0 ]] || die "a rate is written 10k/s, not $1"
+    echo "$number"
+}
+
 cargo_build() { cargo build --release --locked --package throng --package loadgen; }
 THRONG=target/release/throng LOADGEN=target/release/loadgen
 WORK='' SERVER='' TUNED='' NAMESPACE='' GENERATOR=''

@@ -21,7 +21,6 @@ cd "$(dirname "$0")/.."
 
 N=200000 RAMP=45k/s PORT=9000 ONLY='' REPORT=''
 STALL_S=15 DRAIN_S=10
-usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -36,9 +35,7 @@ done
 [[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
 [[ -z $ONLY || " stall storm drain " == *" $ONLY "* ]] || die "--only is stall, storm or drain, not $ONLY"
 command -v curl >/dev/null || die "curl is needed to ask the server how many are there: apt-get install curl"
-PER_S=${RAMP%/s}
-case $PER_S in *k) PER_S=$((${PER_S%k} * 1000)) ;; esac
-[[ $PER_S =~ ^[0-9]+$ && $PER_S -gt 0 ]] || die "--ramp is written 10k/s, not $RAMP"
+PER_S=$(per_second "$RAMP")
 
 cargo_build
 prepare "$N"
@@ -51,7 +48,8 @@ verdict() { # ok-or-not, and what was seen
     echo "$2: $word"
 }
 
-stats() { "${INSIDE[@]}" curl -s --max-time 30 "http://127.0.0.1:$PORT/stats"; }
+# From an address that the generator does not reach: it may have taken every port of the first ones.
+stats() { "${INSIDE[@]}" curl -s --interface 127.255.0.1 --max-time 30 "http://127.0.0.1:$PORT/stats"; }
 there() { stats | grep -o '"connections": *[0-9]*' | head -1 | grep -o '[0-9]*$' || echo 0; }
 resident_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$SERVER/status"; }
 

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Does anybody notice a broadcast to everybody? Both ends on this machine.
+#
+#   benches/broadcast.sh [N]       one publishes to N subscribers (default 500 000), again and again
+#
+# Beside them 1 000 connections echo 2 000 messages a second, timed first while the others are silent and then while
+# they are published to. The generator that reads N deliveries shares the cores with everybody: what
+# its CPU time does to the echoes is in the second figure, too.
+#
+#   --every TIME   between two publications, 1s or more (default 15s)
+#   --for TIME     each of the two measurements (default 40s)
+#   --ramp N/s     connects per second (default 15k/s)
+#   --port PORT    of the server (default 9000)
+#
+# Exit code: 0 when every delivery and every echo came.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. benches/stage.sh
+
+N=500000 EVERY=15s SPAN=40s RAMP=15k/s PORT=9000
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --every | --for | --ramp | --port)
+            [[ $# -ge 2 ]] || die "$1 needs a value"
+            case $1 in --every) EVERY=$2 ;; --for) SPAN=$2 ;; --ramp) RAMP=$2 ;; --port) PORT=$2 ;; esac
+            shift 2 ;;
+        [0-9]*) N=$1; shift ;;
+        *) die "unknown: $1 (see --help)" ;;
+    esac
+done
+[[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
+SPAN_S=$(seconds "$SPAN") EVERY_S=$(seconds "$EVERY")
+PER_S=$(per_second "$RAMP")
+
+cargo_build
+prepare "$((N + 1000))"
+serve --app hub --listen "127.0.0.1:$PORT" --max-connections $((N + N / 50 + 2000)) --ping-interval 135s --admin off
+
+cat >"$WORK/scenario.toml" <<TOML
+name = "one to $N"
+target = "ws://127.0.0.1:$PORT/raw/everybody"
+ramp = "$RAMP"
+
+[[cohort]]
+name = "everybody"
+kind = "broadcast"
+connections = $N
+publishers = 1
+rate = "$(awk -v every="$EVERY_S" 'BEGIN { printf "%.4f", 1 / every }')/s"
+size = "100"
+heartbeat = "100s"
+
+[[phase]]
+name = "arrival"
+duration = "$((N * 10 / PER_S + 10))s"
+ends_when_open = true
+silent = ["everybody"]
+
+[[phase]]
+name = "silence"
+duration = "$((SPAN_S + 10))s"
+silent = ["everybody"]
+
+[[phase]]
+name = "broadcast"
+duration = "$((SPAN_S + 10))s"
+TOML
+"${INSIDE[@]}" "$LOADGEN" run --scenario-file "$WORK/scenario.toml" --server-pid "$SERVER" --answer-timeout 60s \
+    --fail-if 'lost>0' --fail-if 'errors>0' >"$WORK/broadcast" 2>&1 &
+GENERATOR=$!
+
+phase_begins() {
+    until grep -q "^phase: $1" "$WORK/broadcast"; do
+        kill -0 "$GENERATOR" 2>/dev/null || { tail -20 "$WORK/broadcast" >&2; die "the generator ended early"; }
+        sleep 0.2
+    done
+}
+
+STATUS=0
+echoes() { # while what goes on
+    phase_begins "$1"
+    local status=0
+    "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/echo" --source 127.255.0.1 \
+        --connections 1000 --rate 2000/s --duration "${SPAN_S}s" --threads 1 --fail-if 'lost>0' --fail-if 'errors>0' \
+        >"$WORK/echo" 2>&1 || status=$?
+    # 3 is the generator's own limit, which is said beside.
+    [[ $status == 0 || $status == 3 ]] || STATUS=1
+    echo "== 1 000 echo, $1"
+    grep -E '^response|warning|failed|errors' "$WORK/echo" || true
+}
+echoes silence
+echoes broadcast
+
+wait "$GENERATOR" || STATUS=1
+GENERATOR=''
+echo "== one to $N"
+grep -vE '^ +[0-9.]+ s |^phase:' "$WORK/broadcast" || true
+exit $STATUS
