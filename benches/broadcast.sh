@@ -70,16 +70,9 @@ TOML
     --fail-if 'lost>0' --fail-if 'errors>0' >"$WORK/broadcast" 2>&1 &
 GENERATOR=$!
 
-phase_begins() {
-    until grep -q "^phase: $1" "$WORK/broadcast"; do
-        kill -0 "$GENERATOR" 2>/dev/null || { tail -20 "$WORK/broadcast" >&2; die "the generator ended early"; }
-        sleep 0.2
-    done
-}
-
 STATUS=0
 echoes() { # while what goes on
-    phase_begins "$1"
+    phase_begins "$1" "$WORK/broadcast"
     local status=0
     "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/echo" --source 127.255.0.1 \
         --connections 1000 --rate 2000/s --duration "${SPAN_S}s" --threads 1 --fail-if 'lost>0' --fail-if 'errors>0' \

@@ -87,6 +87,14 @@ serve() {
     die "the server does not listen on port $PORT after 10 s"
 }
 
+# Waits until the generator, whose output is in a file, is in a phase of that name.
+phase_begins() {
+    until grep -q "^phase: $1" "$2"; do
+        kill -0 "$GENERATOR" 2>/dev/null || { tail -20 "$2" >&2; GENERATOR=''; die "the generator ended early"; }
+        sleep 0.2
+    done
+}
+
 stop_server() {
     if [[ -n $SERVER ]] && kill -TERM "$SERVER" 2>/dev/null; then wait "$SERVER" || true; fi
     SERVER=''
