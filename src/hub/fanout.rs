@@ -1,6 +1,6 @@
 //! Telling the members: waves through topics in slices, and what becomes of laggards.
 
-use super::lag::Behind;
+use super::lag::{Behind, page_length};
 use super::session::{Dialect, SessionId};
 use super::shard::Hub;
 use super::topic::{Framed, Topic, Wave};
@@ -252,7 +252,7 @@ impl<F: Clone> Hub<F> {
         world: &mut impl World<Frame = F>,
         id: SessionId,
         channel: &str,
-        page: HistoryPage,
+        mut page: HistoryPage,
     ) {
         let Some(place) = self.topics.find(channel) else {
             return;
@@ -279,6 +279,7 @@ impl<F: Clone> Hub<F> {
         }
         let dialect = session.dialect;
         let newest = page.position.offset;
+        page.publications.truncate(page_length(&page.publications));
         let first = page.publications.first().map_or(newest + 1, |p| p.offset);
         let last = page.publications.last().map_or(newest, |p| p.offset);
         let mut frames = Vec::new();
