@@ -3,7 +3,7 @@
 use super::lag::{Behind, page_length};
 use super::session::{Dialect, SessionId};
 use super::shard::Hub;
-use super::topic::{Framed, Topic, Wave};
+use super::topic::{Framed, Topic, Wave, weight};
 use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
 use super::world::World;
 
@@ -21,9 +21,9 @@ impl<F: Clone> Hub<F> {
         if topic.members.is_empty() {
             return; // those who are waiting get it with their answer
         }
+        self.events += weight(&event);
         topic.queue.push_back(event);
         topic.queued_ever += 1;
-        self.events += 1;
         if !topic.is_lined_up {
             topic.is_lined_up = true;
             self.line.push_back(place);
@@ -81,7 +81,7 @@ impl<F: Clone> Hub<F> {
         if wave.cursor > 0 {
             topic.wave = Some(wave);
         } else {
-            self.events -= wave.events.len();
+            self.events -= wave.events.iter().map(weight).sum::<usize>();
         }
         if topic.has_old_news() {
             topic.is_lined_up = true;

@@ -10,7 +10,8 @@ use super::types::{
 };
 use super::world::World;
 
-/// Events that may wait at one worker before a channel with subscribers there takes no more.
+/// Events that may wait at one worker before a channel with subscribers there takes no more: large ones
+/// count as several, so this is a bound of some 64 MiB, too.
 const EVENTS_WAITING_MAX: usize = 16_384;
 /// Channels looked at per sweep for what is too old.
 const SWEPT_AT_ONCE: usize = 256;
