@@ -15,6 +15,7 @@ mod dialects;
 mod door;
 mod official;
 mod page;
+mod stalled;
 
 /// Where Centrifuge's clients connect.
 const CENTRIFUGE: &str = "/connection/websocket";
