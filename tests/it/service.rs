@@ -10,6 +10,7 @@ use throng::config::tokens::Secret;
 use crate::harness::{Launch, Wire, op};
 
 mod client;
+mod costs;
 mod crowd;
 mod dialects;
 mod door;
