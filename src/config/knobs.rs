@@ -438,7 +438,9 @@ pub static KNOBS: &[Knob] = &[
             number!(user_timeout_ms: u32, SECOND_MS, HOUR_MS, zero "the kernel's default"),
         ),
         brief: "How long sent bytes may stay unacknowledged (TCP_USER_TIMEOUT)",
-        story: "Without it the kernel retransmits to a vanished peer for about a quarter of an hour.",
+        story: "Without it the kernel retransmits to a vanished peer for about a quarter of an hour. A peer \
+            that takes no byte for so long counts as vanished, whatever its namespace does with slow \
+            subscribers.",
         example: "1m",
         also: &["tcp-user-timeout"],
     },

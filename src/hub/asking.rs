@@ -1,5 +1,6 @@
 //! What a session may ask for. What concerns a channel is asked of its home.
 
+use super::lag::PAGE_PUBLICATIONS;
 use super::letter::{Answer, Draft, Letter, Question, ReplyTo, Request};
 use super::session::{Seat, SessionId};
 use super::shard::Hub;
@@ -290,6 +291,3 @@ impl<F: Clone> Hub<F> {
         Ok((name, namespace))
     }
 }
-
-/// What a laggard gets at once of what it missed.
-const PAGE_PUBLICATIONS: usize = 64;

@@ -1,9 +1,9 @@
 //! Telling the members: waves through topics in slices, and what becomes of laggards.
 
-use super::lag::Behind;
+use super::lag::{Behind, page_length};
 use super::session::{Dialect, SessionId};
 use super::shard::Hub;
-use super::topic::{Framed, Topic, Wave};
+use super::topic::{Framed, Topic, Wave, weight};
 use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
 use super::world::World;
 
@@ -21,9 +21,9 @@ impl<F: Clone> Hub<F> {
         if topic.members.is_empty() {
             return; // those who are waiting get it with their answer
         }
+        self.events += weight(&event);
         topic.queue.push_back(event);
         topic.queued_ever += 1;
-        self.events += 1;
         if !topic.is_lined_up {
             topic.is_lined_up = true;
             self.line.push_back(place);
@@ -81,7 +81,7 @@ impl<F: Clone> Hub<F> {
         if wave.cursor > 0 {
             topic.wave = Some(wave);
         } else {
-            self.events -= wave.events.len();
+            self.events -= wave.events.iter().map(weight).sum::<usize>();
         }
         if topic.has_old_news() {
             topic.is_lined_up = true;
@@ -252,7 +252,7 @@ impl<F: Clone> Hub<F> {
         world: &mut impl World<Frame = F>,
         id: SessionId,
         channel: &str,
-        page: HistoryPage,
+        mut page: HistoryPage,
     ) {
         let Some(place) = self.topics.find(channel) else {
             return;
@@ -279,6 +279,7 @@ impl<F: Clone> Hub<F> {
         }
         let dialect = session.dialect;
         let newest = page.position.offset;
+        page.publications.truncate(page_length(&page.publications));
         let first = page.publications.first().map_or(newest + 1, |p| p.offset);
         let last = page.publications.last().map_or(newest, |p| p.offset);
         let mut frames = Vec::new();

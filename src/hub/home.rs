@@ -10,7 +10,8 @@ use super::types::{
 };
 use super::world::World;
 
-/// Events that may wait at one worker before a channel with subscribers there takes no more.
+/// Events that may wait at one worker before a channel with subscribers there takes no more: large ones
+/// count as several, so this is a bound of some 64 MiB, too.
 const EVENTS_WAITING_MAX: usize = 16_384;
 /// Channels looked at per sweep for what is too old.
 const SWEPT_AT_ONCE: usize = 256;
@@ -284,6 +285,13 @@ impl<F: Clone> Hub<F> {
 
     /// Looks at some channels for what is too old; called a few times a second.
     pub fn sweep(&mut self) {
+        self.expire_some();
+        // What has expired is in the order of their coming still; where nobody publishes any more, nobody
+        // else would strike it out.
+        self.make_room();
+    }
+
+    fn expire_some(&mut self) {
         for _ in 0..SWEPT_AT_ONCE {
             if self.sweep_at >= self.channels.places() {
                 self.sweep_at = 0;

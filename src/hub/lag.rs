@@ -89,6 +89,22 @@ pub(crate) enum Behind {
 /// What one laggard may have kept for it in one channel.
 pub(crate) const KEPT_BYTES_MAX: usize = 256 << 10;
 
+/// What a laggard gets at once of what it missed in a channel that resumes.
+pub(crate) const PAGE_PUBLICATIONS: usize = 64;
+
+/// How many of these publications make a page: a page is queued whole for somebody who has just shown
+/// how slowly it reads, so it is bounded in bytes like everything that is kept for laggards. One goes
+/// through however large it is.
+pub(crate) fn page_length(publications: &[Arc<Publication>]) -> usize {
+    let mut bytes = 0;
+    let fits = |publication: &&Arc<Publication>| {
+        bytes += publication.payload.bytes.len() + EVENT_BYTES;
+        bytes <= KEPT_BYTES_MAX
+    };
+    let fitting = publications.iter().take_while(fits).count();
+    fitting.max(1).min(publications.len())
+}
+
 impl Behind {
     /// `None`: the policy has no place for it.
     pub(crate) fn new(policy: Policy) -> Option<Self> {
@@ -198,5 +214,35 @@ fn event_bytes(event: &Event) -> usize {
     match event {
         Event::Publication(publication) => publication.payload.bytes.len() + EVENT_BYTES,
         _ => EVENT_BYTES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::types::{Payload, PayloadKind};
+
+    fn publications(bytes: usize, count: usize) -> Vec<Arc<Publication>> {
+        let publication = Publication {
+            offset: 1,
+            unix_ms: 0,
+            payload: Payload {
+                kind: PayloadKind::Binary,
+                bytes: vec![0; bytes].into(),
+            },
+            publisher: None,
+            key: None,
+            tags: Box::default(),
+        };
+        vec![Arc::new(publication); count]
+    }
+
+    #[test]
+    fn a_page_is_bounded_in_bytes_and_holds_something() {
+        let length = |bytes, count| page_length(&publications(bytes, count));
+        assert_eq!(length(100, 0), 0);
+        assert_eq!(length(100, PAGE_PUBLICATIONS), PAGE_PUBLICATIONS);
+        assert_eq!(length(100_000, PAGE_PUBLICATIONS), 2);
+        assert_eq!(length(KEPT_BYTES_MAX + 1, PAGE_PUBLICATIONS), 1);
     }
 }

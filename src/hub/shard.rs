@@ -75,7 +75,7 @@ pub struct Hub<F> {
     pub(crate) pages: VecDeque<Page<F>>,
     /// Bytes queued for laggards, as last seen.
     pub(crate) lag_bytes: usize,
-    /// Events that wait in topics.
+    /// Events that wait in topics, by their weight.
     pub(crate) events: usize,
     /// Seats of all sessions.
     pub(crate) subscriptions: usize,
@@ -163,7 +163,8 @@ impl<F: Clone> Hub<F> {
         self.ledger.bytes()
     }
 
-    /// Events that wait for their fan-out: what others look at before they publish more.
+    /// Events that wait for their fan-out, a large one counted as several: what others look at before
+    /// they publish more.
     pub fn events_waiting(&self) -> usize {
         self.events
     }

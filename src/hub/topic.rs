@@ -103,9 +103,10 @@ impl<F> Topic<F> {
         !self.queue.is_empty() || self.wave.is_some()
     }
 
-    /// Events waiting or under way.
+    /// What waits or is under way, by [`weight`].
     pub(crate) fn news(&self) -> usize {
-        self.queue.len() + self.wave.as_ref().map_or(0, |wave| wave.events.len())
+        let under_way = self.wave.iter().flat_map(|wave| &wave.events);
+        self.queue.iter().chain(under_way).map(weight).sum()
     }
 
     pub(crate) fn push(&mut self, member: Member) -> u32 {
@@ -154,6 +155,18 @@ impl<F> Topic<F> {
         }));
     }
 }
+
+/// What an event counts for while it waits: a large one as several, so that a bound on their number is one
+/// on their bytes, too.
+pub(crate) fn weight(event: &Event) -> usize {
+    match event {
+        Event::Publication(publication) => 1 + publication.payload.bytes.len() / USUAL_EVENT_BYTES,
+        _ => 1,
+    }
+}
+
+/// An event of more than so many bytes is a large one.
+const USUAL_EVENT_BYTES: usize = 4 << 10;
 
 /// Events one wave carries: what one `writev` takes.
 pub(crate) const EVENTS_PER_WAVE: usize = 32;

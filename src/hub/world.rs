@@ -27,7 +27,7 @@ pub trait World {
     /// How many workers have joined so far.
     fn workers(&self) -> usize;
 
-    /// How many events wait at a worker for their fan-out, as it last said.
+    /// How many events wait at a worker for their fan-out, as it last said; large ones count as several.
     fn events_waiting(&self, worker: usize) -> usize;
 
     /// Tells a connection what came of its request.

@@ -9,10 +9,17 @@ use throng::config::tokens::Secret;
 
 use crate::harness::{Launch, Wire, op};
 
+mod client;
+mod costs;
+mod crowd;
 mod dialects;
 mod door;
 mod official;
 mod page;
+mod stalled;
+
+/// Where Centrifuge's clients connect.
+const CENTRIFUGE: &str = "/connection/websocket";
 
 /// What tokens are signed with where a key is configured.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -3,22 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dice::Dice;
 use super::sim::Sim;
 use crate::hub::{
     Answer, HistoryQuery, Limit, Limits, Namespaces, Options, Policy, Question, Recovery, Tiers,
 };
-
-/// A small generator of our own: the seed in a failure's message brings it back.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % sides as u64) as usize
-    }
-}
 
 fn namespaces() -> Namespaces {
     let kept = Options {
@@ -210,7 +199,7 @@ fn compare_latest(sim: &Sim, channel: &str) {
 fn run(seed: u64, workers: usize, operations: usize, has_gap_words: bool) -> Sim {
     let mut sim = Sim::new(workers, namespaces(), limits());
     sim.out.has_gap_words = has_gap_words;
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     for at in 1..=operations {
         operate(&mut sim, &mut dice);
         if at % 5000 == 0 {
@@ -259,7 +248,7 @@ fn a_million_operations_equal_the_model() {
 fn memory_is_back_at_its_start() {
     let mut sim = Sim::new(3, namespaces(), limits());
     let used = allocation_counter::measure(|| {
-        let mut dice = Dice(77);
+        let mut dice = Dice::new(77);
         for _ in 0..100_000 {
             operate(&mut sim, &mut dice);
         }

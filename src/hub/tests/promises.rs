@@ -109,6 +109,23 @@ fn a_full_house_refuses_publications_and_loses_none() {
 }
 
 #[test]
+fn what_waits_for_its_fan_out_is_bounded_in_bytes() {
+    let mut sim = open();
+    let channel = channel_at(&sim, 0, "room");
+    let conn = sim.connect(0, "");
+    sim.subscribe(conn, &channel, false);
+    sim.settle();
+    // Nobody fans out.
+    let taken = (0..1_000)
+        .map(|_| publish(&mut sim, &channel, 1 << 20))
+        .take_while(|answer| *answer != Answer::Refused(Refusal::Busy))
+        .count();
+    assert!((32..=64).contains(&taken), "{taken} of a mebibyte each");
+    sim.close(conn);
+    assert_eq!(sim.hubs[0].events_waiting(), 0, "nobody is left to be told");
+}
+
+#[test]
 fn all_histories_together_are_bounded() {
     let limits = Limits {
         history_bytes_max: 100_000,

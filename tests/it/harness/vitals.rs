@@ -25,6 +25,14 @@ impl Vitals {
         }
     }
 
+    /// The most that has ever been resident.
+    pub(crate) fn peak_rss_bytes(pid: u32) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib: Option<u64> = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        kib.unwrap() << 10
+    }
+
     /// Growth of resident memory since `earlier`.
     pub(crate) fn rss_growth(&self, earlier: &Self) -> u64 {
         self.rss_bytes.saturating_sub(earlier.rss_bytes)

@@ -1,9 +1,7 @@
 //! Three dialects, by hand.
 
-use super::{Folder, Talk, enter, token};
+use super::{CENTRIFUGE, Folder, Talk, enter, token};
 use crate::harness::op;
-
-const CENTRIFUGE: &str = "/connection/websocket";
 
 #[test]
 fn all_dialects_meet_on_a_channel_across_workers() {

@@ -35,6 +35,12 @@ function is(what, actual, expected) {
   if (a !== b) throw new Error(`${what}: ${a}, not ${b}`);
 }
 
+// Why something ended.
+async function told(ending) {
+  const { code, reason } = await ending;
+  return [code, reason];
+}
+
 async function connected(made) {
   const done = next(made, 'connected');
   made.connect();
@@ -166,16 +172,34 @@ const scenarios = {
     await news.publish({ number: 2 });
   },
 
-  // Somebody else ends a subscription, and a connection.
+  // Somebody else ends a subscription and connections: each line we write asks for the next of it.
   async thrown_out() {
     const bob = client({ token: words[0] });
     await connected(bob);
     const news = await joined(bob, 'news');
     const out = next(news, 'unsubscribed');
-    const gone = next(bob, 'disconnected');
-    process.stdout.write('ready\n');
-    is('unsubscribed', (await out).code, 2000);
-    is('disconnected', (await gone).code, 3503);
+    process.stdout.write('unsubscribe\n');
+    is('unsubscribed', await told(out), [2000, 'server unsubscribe']);
+    is('for good', [news.state, bob.state], ['unsubscribed', 'connected']);
+
+    // A code of the kind after which clients come back by themselves.
+    const away = next(bob, 'connecting');
+    const back = next(bob, 'connected');
+    process.stdout.write('send away for a moment\n');
+    is('away', await told(away), [4000, 'we move']);
+    await back;
+
+    // The server's own words, and a code of the kind that is final.
+    for (const [line, expected] of [
+      ['disconnect', [3503, 'force disconnect']],
+      ['ban', [4501, 'banned']],
+    ]) {
+      const gone = next(bob, 'disconnected');
+      process.stdout.write(`${line}\n`);
+      is(line, await told(gone), expected);
+      is('it stays away', bob.state, 'disconnected');
+      if (line !== 'ban') await connected(bob);
+    }
   },
 };
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{Folder, token};
-use crate::harness::{Server, centrifuge_js, centrifuge_python};
+use crate::harness::{Http, Server, centrifuge_js, centrifuge_python};
 
 /// A run of the script, and what it says.
 struct Script {
@@ -89,6 +89,40 @@ fn the_client_for_javascript_is_told_what_a_restart_has_lost() {
     server.signal("TERM");
     server.wait_exit();
     let _server = folder.open().listen(&address.to_string()).start();
+    script.finish();
+}
+
+#[test]
+fn the_client_for_javascript_is_told_why_it_is_thrown_out() {
+    const KEY: &str = "a-key-of-the-tests-0123456789";
+    let Some(modules) = centrifuge_js() else {
+        return;
+    };
+    let folder = Folder::new("js-out");
+    let launch = folder.closed("").workers(3).admin("127.0.0.1:0");
+    let server = launch.env("THRONG_ADMIN_KEY", KEY).start();
+    let mut backend = Http::connect(server.admin_addr());
+    let mut script = Script::start(modules, &server, "thrown_out", &[&token("bob", 3600, None)]);
+    for (line, path, rest) in [
+        ("unsubscribe", "/api/unsubscribe", r#","channel":"news""#),
+        (
+            "send away for a moment",
+            "/api/disconnect",
+            r#","disconnect":{"code":4000,"reason":"we move"}"#,
+        ),
+        ("disconnect", "/api/disconnect", ""),
+        (
+            "ban",
+            "/api/disconnect",
+            r#","disconnect":{"code":4501,"reason":"banned"}"#,
+        ),
+    ] {
+        script.wait_for(line);
+        let body = format!(r#"{{"user":"bob"{rest}}}"#);
+        let answer = backend.post(path, &format!("X-API-Key: {KEY}\r\n"), &body);
+        assert_eq!(answer.status, 200, "{line}");
+        assert!(answer.body.starts_with(r#"{"result""#), "{}", answer.body);
+    }
     script.finish();
 }
 
