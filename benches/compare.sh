@@ -44,12 +44,12 @@ has_libclang || missing="$missing libclang-dev"
 mode=all
 for word in "$@"; do
     case $word in
-        echo | idle | handshake | syscalls | instructions | all) mode=$word ;;
+        echo | idle | handshake | syscalls | instructions | fanout | all) mode=$word ;;
         --callgrind) mode=instructions ;;
     esac
 done
 case $mode in
-    all | syscalls) command -v strace >/dev/null || missing="$missing strace" ;;
+    all | syscalls | fanout) command -v strace >/dev/null || missing="$missing strace" ;;
     instructions) command -v valgrind >/dev/null || missing="$missing valgrind" ;;
 esac
 # shellcheck disable=SC2086 # a list of words

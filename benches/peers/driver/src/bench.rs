@@ -13,10 +13,10 @@ use crate::server::{Contestant, Server};
 use crate::sheet::Sheet;
 use crate::syscalls::{Counted, Strace};
 use crate::usage::{Meter, Spent, resident_bytes};
-use crate::{handshake, instructions, sys, syscalls};
+use crate::{fanout, handshake, instructions, sys, syscalls};
 
 /// Before anything is counted: buffers grow to size, branches are learnt.
-const WARMUP: Duration = Duration::from_millis(500);
+pub(crate) const WARMUP: Duration = Duration::from_millis(500);
 /// Below this the server waited for the client, and its rate is the client's.
 const BUSY_MIN: f64 = 0.95;
 /// Above this other processes had so much of the core that caches were theirs too.
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .iter()
         .map(|contestant| contestant.name.clone())
         .collect();
-    let mut sheet = Sheet::new(names, options.baseline.clone());
+    let mut sheet = Sheet::new(names, options.baselines.clone());
     prepare(options)?;
     let _preference = options.prefer.then(Preference::take).transpose()?;
     println!(
@@ -56,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     Mode::Handshake => bench.handshake(&mut sheet),
                     Mode::Syscalls => bench.syscalls(&mut sheet),
                     Mode::Instructions => bench.instructions(&mut sheet),
+                    Mode::Fanout => bench.fanout(&mut sheet),
                 };
                 // One contestant that fails must not cost the others their round.
                 if let Err(error) = measured {
@@ -72,21 +73,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 /// One contestant in one round.
-struct Bench<'a> {
-    options: &'a Options,
-    contestant: &'a Contestant,
-    round: usize,
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) contestant: &'a Contestant,
+    pub(crate) round: usize,
 }
 
 impl Bench<'_> {
     /// Starts the server on its core and moves the driver to its own.
-    fn start(&self) -> Result<Server> {
+    pub(crate) fn start(&self) -> Result<Server> {
         let server = Server::start(self.contestant, &[], self.options.server_core)?;
         sys::pin_to(self.options.client_core)?;
         Ok(server)
     }
 
-    fn meter(&self, server: &Server) -> Result<Meter> {
+    pub(crate) fn meter(&self, server: &Server) -> Result<Meter> {
         Meter::start(
             server.pid(),
             self.options.server_core,
@@ -94,7 +95,7 @@ impl Bench<'_> {
         )
     }
 
-    fn note(&self, sheet: &mut Sheet, label: &str, decimals: usize, figure: f64) {
+    pub(crate) fn note(&self, sheet: &mut Sheet, label: &str, decimals: usize, figure: f64) {
         sheet.note(label, decimals, &self.contestant.name, figure);
     }
 
@@ -223,7 +224,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn count_syscalls(
+    pub(crate) fn count_syscalls(
         &self,
         server: &Server,
         work: impl FnOnce() -> Result<()>,
@@ -256,7 +257,7 @@ impl Bench<'_> {
     }
 
     /// One line for each run, with what makes it less than it seems.
-    fn say(&self, what: &str, spent: &Spent) {
+    pub(crate) fn say(&self, what: &str, spent: &Spent) {
         let (busy, starved) = (spent.busy(), spent.starved());
         let mut line = format!(
             "round {} {}: {what}, server {:.0} % busy",
@@ -286,22 +287,10 @@ impl Bench<'_> {
 fn contestants(options: &Options) -> Result<Vec<Contestant>> {
     let here = std::env::current_exe()?;
     let here = here.parent().context("the driver has no directory")?;
-    let peer = |name: &str, program: &str| Contestant {
-        name: name.to_owned(),
-        command: vec![
-            here.join(program).display().to_string(),
-            "--port".into(),
-            "PORT".into(),
-        ],
+    let mut all = match options.modes == [Mode::Fanout] {
+        true => fanout::contestants(here)?,
+        false => echoers(here)?,
     };
-    let product = "throng=target/release/throng serve --app echo --listen 127.0.0.1:PORT --workers 1";
-    let mut all = vec![
-        peer("uws", "uws"),
-        Contestant::parse(product)?,
-        peer("floor", "floor"),
-        peer("fastwebsockets", "peer-fastwebsockets"),
-        peer("tungstenite", "peer-tungstenite"),
-    ];
     all.extend(options.servers.iter().cloned());
     if !options.only.is_empty() {
         all.retain(|contestant| options.only.contains(&contestant.name));
@@ -320,6 +309,27 @@ fn contestants(options: &Options) -> Result<Vec<Contestant>> {
     Ok(all)
 }
 
+/// The servers that echo, in the order in which they are measured.
+fn echoers(peers: &Path) -> Result<Vec<Contestant>> {
+    let peer = |name: &str, program: &str| Contestant {
+        name: name.to_owned(),
+        command: vec![
+            peers.join(program).display().to_string(),
+            "--port".into(),
+            "PORT".into(),
+        ],
+    };
+    let product =
+        "throng=target/release/throng serve --app echo --listen 127.0.0.1:PORT --workers 1";
+    Ok(vec![
+        peer("uws", "uws"),
+        Contestant::parse(product)?,
+        peer("floor", "floor"),
+        peer("fastwebsockets", "peer-fastwebsockets"),
+        peer("tungstenite", "peer-tungstenite"),
+    ])
+}
+
 /// Claims what the measurement needs from the machine, or says what is missing.
 fn prepare(options: &Options) -> Result<()> {
     let cores = sys::allowed_cores()?;
@@ -330,11 +340,15 @@ fn prepare(options: &Options) -> Result<()> {
         );
     }
     let files = sys::raise_files_limit()?;
-    let needed = options.idle_connections + FILES_SPARE;
-    if options.modes.contains(&Mode::Idle) {
+    let most = options.subscribers.iter().max().copied().unwrap_or(0);
+    for (mode, connections, flag) in [
+        (Mode::Idle, options.idle_connections, "--idle-connections"),
+        (Mode::Fanout, most, "--subscribers"),
+    ] {
+        let needed = connections + FILES_SPARE;
         ensure!(
-            files >= needed,
-            "`ulimit -Hn` is {files}, {needed} are needed: use --idle-connections"
+            !options.modes.contains(&mode) || files >= needed,
+            "`ulimit -Hn` is {files}, {needed} are needed: use {flag}"
         );
     }
     Ok(())
@@ -358,7 +372,7 @@ impl Drop for Preference {
 
 fn rounds(mode: Mode, options: &Options) -> usize {
     match mode {
-        Mode::Echo | Mode::Handshake => options.rounds,
+        Mode::Echo | Mode::Handshake | Mode::Fanout => options.rounds,
         // Counts and sizes repeat to a per cent.
         Mode::Idle | Mode::Syscalls | Mode::Instructions => 1,
     }
@@ -373,6 +387,8 @@ fn expected_secs(options: &Options, contestants: usize) -> u64 {
         Mode::Idle => 5.0,
         Mode::Syscalls => (sizes + 1.0) * 4.0,
         Mode::Instructions => sizes * 12.0,
+        // Opening connections and tracing come on top.
+        Mode::Fanout => fanout::cases(options).len() as f64 * (timed + 3.0),
     };
     let all = options
         .modes

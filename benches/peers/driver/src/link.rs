@@ -16,7 +16,7 @@ const LINKS_PER_SOURCE: usize = 4000;
 
 /// Opens, upgrades and returns a non-blocking connection. Dropping it resets it, which leaves
 /// no TIME_WAIT behind to run out of ports on.
-pub(crate) fn open(address: SocketAddr, index: usize) -> Result<TcpStream> {
+pub(crate) fn open(address: SocketAddr, index: usize, request: &[u8]) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_linger(Some(Duration::ZERO))?;
     socket.bind(&source(index).into())?;
@@ -24,7 +24,7 @@ pub(crate) fn open(address: SocketAddr, index: usize) -> Result<TcpStream> {
     socket.set_tcp_nodelay(true)?;
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(ANSWER_MAX))?;
-    stream.write_all(wire::REQUEST)?;
+    stream.write_all(request)?;
     let mut response = [0; wire::RESPONSE_BYTES_MAX];
     let mut filled = 0;
     while !response[..filled].ends_with(b"\r\n\r\n") {
@@ -38,6 +38,10 @@ pub(crate) fn open(address: SocketAddr, index: usize) -> Result<TcpStream> {
         wire::is_accepted(&response[..filled]),
         "not upgraded: {}",
         String::from_utf8_lossy(&response[..filled])
+    );
+    ensure!(
+        wire::names_deflate(&response[..filled]) == wire::names_deflate(request),
+        "deflate was not agreed on as offered"
     );
     stream.set_nonblocking(true)?;
     Ok(stream)

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::wire::Exchange;
+use crate::wire::{self, Exchange};
 use crate::{link, sys};
 
 /// Different messages and keys in turn, so that nothing is learnt by heart.
@@ -76,7 +76,7 @@ impl Load {
             echoed: 0,
         };
         for index in 0..links {
-            let stream = link::open(address, index)?;
+            let stream = link::open(address, index, wire::REQUEST)?;
             let fd = stream.as_raw_fd();
             load.poll
                 .registry()

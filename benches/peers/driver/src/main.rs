@@ -2,9 +2,14 @@
 //! reads from the kernel what that cost, and makes one table of it. `benches/README.md` says how
 //! to read the table.
 
+mod audience;
 mod bench;
+mod broadcast;
+mod fanout;
+mod frames;
 mod handshake;
 mod instructions;
+mod json;
 mod link;
 mod load;
 mod options;

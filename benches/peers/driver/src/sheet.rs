@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Rows of figures, a column for each contestant.
 pub(crate) struct Sheet {
     contestants: Vec<String>,
-    baseline: String,
+    baselines: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -17,10 +17,10 @@ struct Row {
 }
 
 impl Sheet {
-    pub(crate) fn new(contestants: Vec<String>, baseline: String) -> Self {
+    pub(crate) fn new(contestants: Vec<String>, baselines: Vec<String>) -> Self {
         Self {
             contestants,
-            baseline,
+            baselines,
             rows: Vec::new(),
         }
     }
@@ -47,30 +47,45 @@ impl Sheet {
     }
 
     /// The table, readable as text and valid as Markdown: median, and in parentheses its ratio
-    /// to the baseline's.
+    /// to each baseline's.
     pub(crate) fn to_markdown(&self) -> String {
-        let baseline = self
-            .contestants
-            .iter()
-            .position(|name| *name == self.baseline);
-        let mut lines = vec![vec!["median (ratio)".to_owned()]];
+        let mut lines = vec![vec![self.title()]];
         lines[0].extend(self.contestants.iter().cloned());
         for row in &self.rows {
             let medians: Vec<Option<f64>> = row.rounds.iter().map(|of| median(of)).collect();
-            let reference = baseline.and_then(|column| medians[column]);
+            let references: Vec<Option<f64>> = self
+                .baseline_columns()
+                .map(|column| column.and_then(|column| medians[column]))
+                .collect();
             let mut line = vec![row.label.clone()];
             line.extend(
                 medians
                     .iter()
-                    .map(|figure| cell(*figure, reference, row.decimals)),
+                    .map(|figure| cell(*figure, &references, row.decimals)),
             );
             lines.push(line);
         }
         layout(&lines)
     }
 
+    fn title(&self) -> String {
+        match &self.baselines[..] {
+            [] | [_] => "median (ratio)".to_owned(),
+            several => format!("median (ratio to {})", several.join(", ")),
+        }
+    }
+
+    /// The column of each baseline, if it takes part.
+    fn baseline_columns(&self) -> impl Iterator<Item = Option<usize>> {
+        let column = |wanted: &String| self.contestants.iter().position(|name| name == wanted);
+        self.baselines.iter().map(column)
+    }
+
     pub(crate) fn to_json(&self) -> String {
-        let mut json = format!("{{\n  \"baseline\": {:?},\n  \"rows\": [", self.baseline);
+        let mut json = format!(
+            "{{\n  \"baseline\": {:?},\n  \"rows\": [",
+            self.baselines.join(",")
+        );
         for (at, row) in self.rows.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };
             let _ = write!(
@@ -96,13 +111,18 @@ impl Sheet {
     }
 }
 
-fn cell(figure: Option<f64>, reference: Option<f64>, decimals: usize) -> String {
-    match (figure, reference) {
-        (None, _) => "-".to_owned(),
-        (Some(figure), Some(reference)) if reference > 0.0 => {
-            format!("{figure:.decimals$} ({:.2})", figure / reference)
-        }
-        (Some(figure), _) => format!("{figure:.decimals$}"),
+fn cell(figure: Option<f64>, references: &[Option<f64>], decimals: usize) -> String {
+    let Some(figure) = figure else {
+        return "-".to_owned();
+    };
+    let ratio = |reference: &Option<f64>| match reference {
+        Some(reference) if *reference > 0.0 => format!("{:.2}", figure / reference),
+        _ => "-".to_owned(),
+    };
+    let ratios: Vec<_> = references.iter().map(ratio).collect();
+    match ratios.iter().all(|ratio| ratio == "-") {
+        true => format!("{figure:.decimals$}"),
+        false => format!("{figure:.decimals$} ({})", ratios.join(", ")),
     }
 }
 
@@ -166,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_table_has_ratios_to_the_baseline_and_dashes_for_the_missing() {
-        let mut sheet = Sheet::new(vec!["a".into(), "b".into()], "a".into());
+        let mut sheet = Sheet::new(vec!["a".into(), "b".into()], vec!["a".into()]);
         sheet.note("speed", 0, "a", 200.0);
         sheet.note("speed", 0, "b", 100.0);
         sheet.note("only b", 1, "b", 1.0);
@@ -175,5 +195,21 @@ mod tests {
         assert_eq!(lines[2], "| speed          | 200 (1.00) | 100 (0.50) |");
         assert_eq!(lines[3], "| only b         |          - |        1.0 |");
         assert!(lines.iter().all(|line| line.len() == lines[0].len()));
+    }
+
+    #[test]
+    fn each_of_two_baselines_has_its_ratio() {
+        let baselines = vec!["a".into(), "c".into()];
+        let mut sheet = Sheet::new(vec!["a".into(), "b".into(), "c".into()], baselines);
+        for (name, figure) in [("a", 200.0), ("b", 100.0), ("c", 400.0)] {
+            sheet.note("speed", 0, name, figure);
+        }
+        sheet.note("not a", 0, "b", 3.0);
+        sheet.note("not a", 0, "c", 6.0);
+        let table = sheet.to_markdown();
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[0].starts_with("| median (ratio to a, c) |"));
+        assert!(lines[2].contains(" 100 (0.50, 0.25) |"), "{}", lines[2]);
+        assert!(lines[3].contains(" 3 (-, 0.50) |"), "{}", lines[3]);
     }
 }

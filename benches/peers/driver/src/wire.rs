@@ -7,6 +7,26 @@ pub(crate) const REQUEST: &[u8] =
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
+/// The request of a subscriber: a path that is a channel to the product and means nothing to the others.
+pub(crate) fn subscription(is_deflated: bool) -> Vec<u8> {
+    let offer = match is_deflated {
+        true => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        false => "",
+    };
+    format!(
+        "GET /raw/bench HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Version: 13\r\n{offer}\r\n"
+    )
+    .into_bytes()
+}
+
+/// Whether it speaks of the extension, as an offer or as its acceptance.
+pub(crate) fn names_deflate(head: &[u8]) -> bool {
+    let name = b"permessage-deflate";
+    head.windows(name.len()).any(|window| window == name)
+}
+
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// Room for any response a contestant sends.
@@ -21,7 +41,7 @@ pub(crate) fn is_accepted(response: &[u8]) -> bool {
             .any(|window| window == ACCEPT)
 }
 
-/// A message as it is sent, and as its echo must come back.
+/// A message as it is sent, and as its echo, or the publication of it, must come back.
 pub(crate) struct Exchange {
     pub(crate) request: Vec<u8>,
     pub(crate) echo: Vec<u8>,
@@ -33,12 +53,17 @@ impl Exchange {
         // ASCII, so that the same bytes are a valid text message.
         let letters = (0..payload_len).map(|at| b'a' + ((at + variant as usize) % 26) as u8);
         let payload: Vec<u8> = letters.collect();
+        Self::of(&payload, text, variant)
+    }
+
+    /// This payload as a message; the `variant` makes the key.
+    pub(crate) fn of(payload: &[u8], text: bool, variant: u32) -> Self {
         let key = variant
             .wrapping_mul(0x9e37_79b9)
             .wrapping_add(0x5bd1_e995)
             .to_be_bytes();
         let opcode = if text { 1 } else { 2 };
-        let mut request = header(opcode, 0x80, payload_len);
+        let mut request = header(opcode, 0x80, payload.len());
         request.extend_from_slice(&key);
         request.extend(
             payload
@@ -46,8 +71,8 @@ impl Exchange {
                 .zip(key.iter().cycle())
                 .map(|(byte, key)| byte ^ key),
         );
-        let mut echo = header(opcode, 0, payload_len);
-        echo.extend_from_slice(&payload);
+        let mut echo = header(opcode, 0, payload.len());
+        echo.extend_from_slice(payload);
         Self { request, echo }
     }
 }

@@ -4,6 +4,9 @@
 //! client's, `send`. No validation, no limits, no timers, no close handshake. It is here to say
 //! how much of everybody's time is the kernel's, not to be used.
 //!
+//! With `--publish` it is what a delivery costs: every message goes to everybody who is connected, in a
+//! bare loop of `send`.
+//!
 //! What it does do well, because a slow floor would flatter: edge-triggered events (no
 //! `epoll_ctl` after accept, no second look at a drained socket), one receive buffer for all,
 //! options inherited from the listener, the widest vectors the CPU has.
@@ -24,16 +27,21 @@ const EVENTS_MAX: usize = 1024;
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 fn main() -> io::Result<()> {
-    let port = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [flag, port] if flag == "--port" => port.parse().expect("--port takes a number"),
-        _ => panic!("usage: floor --port PORT"),
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let (port, publishes) = match words[..] {
+        ["--port", port] => (port, false),
+        ["--port", port, "--publish"] => (port, true),
+        _ => panic!("usage: floor --port PORT [--publish]"),
     };
+    let port = port.parse().expect("--port takes a number");
     let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
     sys::widen_backlog(listener.as_raw_fd())?;
     sys::inherit_nodelay(listener.as_raw_fd())?;
     let mut floor = Floor {
         epoll: sys::Epoll::new()?,
         connections: Vec::new(),
+        subscribers: publishes.then(Vec::new),
         buffer: vec![0; BUFFER_BYTES],
         unmask: unmask::widest(),
     };
@@ -65,6 +73,8 @@ struct Connection {
 struct Floor {
     epoll: sys::Epoll,
     connections: Vec<Connection>,
+    /// Who gets every message, if not only whoever sent it.
+    subscribers: Option<Vec<RawFd>>,
     buffer: Vec<u8>,
     unmask: unmask::Unmask,
 }
@@ -92,20 +102,15 @@ impl Floor {
             }
             let room = self.buffer.len() - held;
             let received = match sys::recv(fd, &mut self.buffer[held..]) {
-                Ok(0) => return sys::close(fd),
+                Ok(0) => return self.close(fd),
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(_) => return sys::close(fd),
+                Err(_) => return self.close(fd),
             };
             let filled = held + received;
-            let used = if connection.upgraded {
-                echo(fd, &mut self.buffer[..filled], self.unmask)
-            } else {
-                connection.upgraded = true;
-                upgrade(fd, &self.buffer[..filled])
-            };
+            let used = self.answer(fd, filled);
             if used < filled {
-                connection
+                self.connections[fd as usize]
                     .carry
                     .extend_from_slice(&self.buffer[used..filled]);
             }
@@ -115,10 +120,38 @@ impl Floor {
             }
         }
     }
+
+    /// Answers what lies in `buffer[..filled]` and says how many bytes of it that were.
+    fn answer(&mut self, fd: RawFd, filled: usize) -> usize {
+        let bytes = &mut self.buffer[..filled];
+        let upgraded = &mut self.connections[fd as usize].upgraded;
+        if !std::mem::replace(upgraded, true) {
+            if let Some(subscribers) = &mut self.subscribers {
+                subscribers.push(fd);
+            }
+            return upgrade(fd, bytes);
+        }
+        match &self.subscribers {
+            None => reply_to_each(bytes, self.unmask, |reply| sys::send_all(fd, reply)),
+            Some(subscribers) => reply_to_each(bytes, self.unmask, |publication| {
+                for &subscriber in subscribers {
+                    sys::send_all(subscriber, publication);
+                }
+            }),
+        }
+    }
+
+    fn close(&mut self, fd: RawFd) {
+        if let Some(subscribers) = &mut self.subscribers {
+            subscribers.retain(|&other| other != fd);
+        }
+        sys::close(fd);
+    }
 }
 
-/// Echoes every whole frame of `bytes` and says how many bytes that were.
-fn echo(fd: RawFd, bytes: &mut [u8], unmask: unmask::Unmask) -> usize {
+/// Makes of every whole frame of `bytes` the frame that says the same as a server, and says how many
+/// bytes that were.
+fn reply_to_each(bytes: &mut [u8], unmask: unmask::Unmask, mut send: impl FnMut(&[u8])) -> usize {
     let mut at = 0;
     while let Some((head_len, payload_len)) = frame_lengths(&bytes[at..]) {
         let end = at + head_len + payload_len;
@@ -132,7 +165,7 @@ fn echo(fd: RawFd, bytes: &mut [u8], unmask: unmask::Unmask) -> usize {
         // The reply's header is the request's less the key, so it moves up by four bytes.
         bytes.copy_within(at..payload - 4, at + 4);
         bytes[at + 5] &= 0x7f;
-        sys::send_all(fd, &bytes[at + 4..end]);
+        send(&bytes[at + 4..end]);
         at = end;
     }
     at
