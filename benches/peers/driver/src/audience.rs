@@ -3,12 +3,11 @@
 //! Like the echo load it never sleeps, or the server would pay for waking it. It copies only the
 //! beginning of what it receives, and throws the rest of a long frame away unseen.
 
-use std::hint;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mio::unix::SourceFd;
@@ -20,10 +19,6 @@ use crate::{link, sys};
 const EVENTS_MAX: usize = 1024;
 /// What one `recv` copies at most: small messages whole, of large ones the beginning.
 const COPIED_BYTES_MAX: usize = 2048;
-/// Pause when few had news: asking more often only fights the server for the lock of the ready list,
-/// in its own `send`.
-const PAUSE: Duration = Duration::from_micros(20);
-const NEWS_FEW: usize = 32;
 
 /// Some of the subscribers, and a poll of their own.
 pub(crate) struct Audience {
@@ -31,8 +26,8 @@ pub(crate) struct Audience {
     events: Events,
     members: Vec<Member>,
     scratch: Box<[u8]>,
-    /// What the first member has received since it was asked last, byte for byte.
-    witnessed: Vec<u8>,
+    /// What subscriber 0, if it is here, has received since it was asked last, byte for byte.
+    witnessed: Option<Vec<u8>>,
     told: Told,
 }
 
@@ -51,10 +46,19 @@ pub(crate) struct Told {
     pub(crate) bytes: u64,
 }
 
+impl AddAssign for Told {
+    fn add_assign(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.deflated += other.deflated;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Audience {
     /// Opens the connections of these numbers.
     pub(crate) fn open(address: SocketAddr, numbers: Range<usize>, request: &[u8]) -> Result<Self> {
         let poll = Poll::new()?;
+        let witnessed = (numbers.start == 0).then(Vec::new);
         let mut members = Vec::with_capacity(numbers.len());
         for (index, number) in numbers.enumerate() {
             let stream = link::open(address, number, request)?;
@@ -72,7 +76,7 @@ impl Audience {
             events: Events::with_capacity(EVENTS_MAX),
             members,
             scratch: vec![0; COPIED_BYTES_MAX].into(),
-            witnessed: Vec::new(),
+            witnessed,
             told: Told::default(),
         })
     }
@@ -90,32 +94,28 @@ impl Audience {
     pub(crate) fn listen(&mut self, messages_max: u32) -> Result<Told> {
         self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        let mut news = 0;
         for event in &events {
             self.receive(event.token().0, messages_max)?;
-            news += 1;
         }
         std::mem::swap(&mut self.events, &mut events);
-        if news < NEWS_FEW.min(self.members.len() / 8) {
-            let start = Instant::now();
-            while start.elapsed() < PAUSE {
-                hint::spin_loop();
-            }
-        }
         Ok(self.told)
     }
 
-    /// What the first member has received since this was asked last.
+    /// What subscriber 0 has received since this was asked last.
     pub(crate) fn take_witnessed(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.witnessed)
+        self.witnessed
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Receives until a message is through: there is one in flight, so nothing is behind it.
     fn receive(&mut self, index: usize, messages_max: u32) -> Result<()> {
         let member = &mut self.members[index];
+        let mut witnessed = self.witnessed.as_mut().filter(|_| index == 0);
         loop {
             let left = member.frames.payload_left() as usize;
-            let is_copied = index == 0 || left <= COPIED_BYTES_MAX;
+            let is_copied = witnessed.is_some() || left <= COPIED_BYTES_MAX;
             let received = match is_copied {
                 true => sys::recv(&member.stream, &mut self.scratch),
                 false => sys::discard(&member.stream, left),
@@ -131,8 +131,8 @@ impl Audience {
                 true => member.frames.feed(&self.scratch[..received])?,
                 false => member.frames.skip(received),
             };
-            if index == 0 {
-                self.witnessed.extend_from_slice(&self.scratch[..received]);
+            if let Some(witnessed) = &mut witnessed {
+                witnessed.extend_from_slice(&self.scratch[..received]);
             }
             member.messages += messages;
             self.told.messages += u64::from(messages);

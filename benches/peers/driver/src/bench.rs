@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .map(|contestant| contestant.name.clone())
         .collect();
     let mut sheet = Sheet::new(names, options.baselines.clone());
-    prepare(options)?;
+    let per_table = prepare(options)?;
     let _preference = options.prefer.then(Preference::take).transpose()?;
     println!(
         "about {} s of load on two cores",
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     Mode::Handshake => bench.handshake(&mut sheet),
                     Mode::Syscalls => bench.syscalls(&mut sheet),
                     Mode::Instructions => bench.instructions(&mut sheet),
-                    Mode::Fanout => bench.fanout(&mut sheet),
+                    Mode::Fanout => bench.fanout(per_table, &mut sheet),
                 };
                 // One contestant that fails must not cost the others their round.
                 if let Err(error) = measured {
@@ -330,8 +330,9 @@ fn echoers(peers: &Path) -> Result<Vec<Contestant>> {
     ])
 }
 
-/// Claims what the measurement needs from the machine, or says what is missing.
-fn prepare(options: &Options) -> Result<()> {
+/// Claims what the measurement needs from the machine, or says what is missing. How many connections
+/// a descriptor table may hold.
+fn prepare(options: &Options) -> Result<usize> {
     let cores = sys::allowed_cores()?;
     for core in [options.server_core, options.client_core] {
         ensure!(
@@ -340,18 +341,14 @@ fn prepare(options: &Options) -> Result<()> {
         );
     }
     let files = sys::raise_files_limit()?;
-    let most = options.subscribers.iter().max().copied().unwrap_or(0);
-    for (mode, connections, flag) in [
-        (Mode::Idle, options.idle_connections, "--idle-connections"),
-        (Mode::Fanout, most, "--subscribers"),
-    ] {
-        let needed = connections + FILES_SPARE;
+    let needed = options.idle_connections + FILES_SPARE;
+    if options.modes.contains(&Mode::Idle) {
         ensure!(
-            !options.modes.contains(&mode) || files >= needed,
-            "`ulimit -Hn` is {files}, {needed} are needed: use {flag}"
+            files >= needed,
+            "`ulimit -Hn` is {files}, {needed} are needed: use --idle-connections"
         );
     }
-    Ok(())
+    Ok(files.saturating_sub(FILES_SPARE).max(1))
 }
 
 /// Precedence over the rest of the machine, given back when it goes.

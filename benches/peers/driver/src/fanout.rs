@@ -12,6 +12,8 @@ use crate::sheet::Sheet;
 
 /// Deliveries that syscalls are counted over, at least: whole publications.
 const TRACED_MIN: usize = 20_000;
+/// Places a server has beside the subscribers'.
+const CONNECTIONS_SPARE: usize = 1000;
 
 /// Who can publish to many: the product's channels, uWebSockets' topics, and a bare loop of `send`.
 pub(crate) fn contestants(peers: &Path) -> Result<Vec<Contestant>> {
@@ -49,44 +51,63 @@ pub(crate) fn cases(options: &Options) -> Vec<Case> {
     plain.chain(deflated).collect()
 }
 
-/// The contestant as it takes part in this case, if it does.
-fn entrant(contestant: &Contestant, case: &Case) -> Option<Contestant> {
-    let mut entrant = contestant.clone();
-    match contestant.name.as_str() {
+/// The contestant as it takes part in this case, if it does: the floor does not deflate, and more
+/// subscribers than a descriptor table holds need a server that has several.
+fn entrant(contestant: &Contestant, case: &Case, per_table: usize) -> Option<Contestant> {
+    let is_beyond = case.subscribers > per_table;
+    let words = match contestant.name.as_str() {
         "floor" if case.is_deflated => return None,
-        "uws" if case.is_deflated => entrant.command.push("--deflate".to_owned()),
-        _ => {}
-    }
+        "floor" if is_beyond => {
+            // The kernel deals connections out by chance: some shards get more than their share.
+            let shards = case.subscribers.div_ceil(per_table * 3 / 4);
+            vec!["--shards".to_owned(), shards.to_string()]
+        }
+        "uws" if is_beyond => return None,
+        "uws" if case.is_deflated => vec!["--deflate".to_owned()],
+        "throng" if is_beyond => {
+            let connections = case.subscribers + CONNECTIONS_SPARE;
+            vec!["--max-connections".to_owned(), connections.to_string()]
+        }
+        _ => Vec::new(),
+    };
+    let mut entrant = contestant.clone();
+    entrant.command.extend(words);
     Some(entrant)
 }
 
 impl Bench<'_> {
-    pub(crate) fn fanout(&self, sheet: &mut Sheet) -> Result<()> {
+    /// Every case, with at most so many subscribers to a descriptor table.
+    pub(crate) fn fanout(&self, per_table: usize, sheet: &mut Sheet) -> Result<()> {
         for case in cases(self.options) {
-            if let Some(entrant) = entrant(self.contestant, &case) {
+            if let Some(entrant) = entrant(self.contestant, &case, per_table) {
                 let bench = Bench {
                     contestant: &entrant,
                     ..*self
                 };
-                bench.fan_out(&case, sheet)?;
+                bench.fan_out(&case, per_table, sheet)?;
             }
         }
         Ok(())
     }
 
-    fn fan_out(&self, case: &Case, sheet: &mut Sheet) -> Result<()> {
+    fn fan_out(&self, case: &Case, per_table: usize, sheet: &mut Sheet) -> Result<()> {
         let server = self.start()?;
-        let mut broadcast = Broadcast::open(server.address, *case)?;
+        let mut broadcast = Broadcast::open(server.address, *case, per_table)?;
         broadcast.run_for(WARMUP)?;
         let meter = self.meter(&server)?;
         let delivered = broadcast.run_for(self.options.duration)?;
         let spent = meter.stop()?;
         let deliveries = delivered.deliveries as f64;
         let (label, per_core) = (case.label(), deliveries * 1e9 / spent.total_ns);
-        self.say(
-            &format!("{label}: {per_core:.0} deliveries/s per server core"),
-            &spent,
-        );
+        let what = format!("{label}: {per_core:.0} deliveries/s per server core");
+        if case.subscribers <= per_table {
+            self.say(&what, &spent);
+            let busy = spent.busy() * 100.0;
+            self.note(sheet, &format!("{label}: server busy %"), 0, busy);
+        } else {
+            // Its threads wait for each other: how busy they are says nothing.
+            println!("round {} {}: {what}", self.round, self.contestant.name);
+        }
         let rows = [
             ("deliveries/s per server core", 0, per_core),
             ("deliveries/s seen", 0, deliveries * 1e9 / spent.wall_ns),
@@ -98,7 +119,6 @@ impl Bench<'_> {
                 1,
                 delivered.bytes as f64 / deliveries,
             ),
-            ("server busy %", 0, spent.busy() * 100.0),
         ];
         for (row, decimals, figure) in rows {
             self.note(sheet, &format!("{label}: {row}"), decimals, figure);
@@ -142,28 +162,36 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_does_not_deflate_and_uws_is_told_to() {
+    fn who_takes_part_is_told_how() {
         let all = contestants(Path::new("peers")).unwrap();
-        let case = |is_deflated| Case {
-            payload_bytes: 1,
-            subscribers: 1,
-            is_deflated,
-            text: false,
+        let words = |is_deflated, subscribers| -> Vec<_> {
+            let case = Case {
+                payload_bytes: 1,
+                subscribers,
+                is_deflated,
+                text: false,
+            };
+            let entrants = all.iter().filter_map(|who| entrant(who, &case, 100));
+            let last = |who: Contestant| (who.name, who.command[who.command.len() - 2..].join(" "));
+            entrants.map(last).collect()
         };
-        let words = |is_deflated| -> Vec<_> {
-            let entrants = all
-                .iter()
-                .filter_map(|who| entrant(who, &case(is_deflated)));
-            entrants
-                .map(|who| (who.name.clone(), who.command.join(" ")))
-                .collect()
+        let named = |pairs: &[(&str, &str)]| -> Vec<_> {
+            let owned = |(name, last): &(&str, &str)| ((*name).to_owned(), (*last).to_owned());
+            pairs.iter().map(owned).collect()
         };
-        assert_eq!(words(false).len(), 3);
-        let deflating = words(true);
-        assert_eq!(deflating.len(), 2);
-        assert!(
-            deflating[0].1.ends_with("--publish --deflate"),
-            "{deflating:?}"
-        );
+        let alone = ("throng", "--deflate-window 15");
+        let plain = [
+            ("uws", "PORT --publish"),
+            alone,
+            ("floor", "PORT --publish"),
+        ];
+        assert_eq!(words(false, 100), named(&plain));
+        let deflating = [("uws", "--publish --deflate"), alone];
+        assert_eq!(words(true, 100), named(&deflating));
+        let many = [
+            ("throng", "--max-connections 1101"),
+            ("floor", "--shards 2"),
+        ];
+        assert_eq!(words(false, 101), named(&many));
     }
 }

@@ -5,6 +5,7 @@
 mod audience;
 mod bench;
 mod broadcast;
+mod crowd;
 mod fanout;
 mod frames;
 mod handshake;

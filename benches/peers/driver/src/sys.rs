@@ -42,6 +42,12 @@ pub(crate) fn raise_files_limit() -> io::Result<usize> {
     Ok(usize::try_from(limit.rlim_max).unwrap_or(usize::MAX))
 }
 
+/// Gives the calling thread a descriptor table of its own, a copy of the one it has shared.
+pub(crate) fn part_files() -> io::Result<()> {
+    // SAFETY: no pointer is passed; other threads keep the table they have.
+    check(unsafe { libc::unshare(libc::CLONE_FILES) })
+}
+
 /// Sets the precedence of this process, and of every child from now on, from -20 (first) to 19.
 pub(crate) fn set_niceness(niceness: i32) -> io::Result<()> {
     // SAFETY: no pointer is passed; 0 is the calling process.

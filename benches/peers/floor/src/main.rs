@@ -5,59 +5,97 @@
 //! how much of everybody's time is the kernel's, not to be used.
 //!
 //! With `--publish` it is what a delivery costs: every message goes to everybody who is connected, in a
-//! bare loop of `send`.
+//! bare loop of `send`; `--shards` are for more connections than one descriptor table holds.
 //!
 //! What it does do well, because a slow floor would flatter: edge-triggered events (no
 //! `epoll_ctl` after accept, no second look at a drained socket), one receive buffer for all,
 //! options inherited from the listener, the widest vectors the CPU has.
 
+mod circle;
 mod sys;
 mod unmask;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 
 use base64::Engine as _;
 use sha1::{Digest, Sha1};
 
+use circle::Circle;
+
 /// One frame of the largest message the comparison sends, and some.
 const BUFFER_BYTES: usize = (1 << 20) + 64;
 const EVENTS_MAX: usize = 1024;
+const BACKLOG: i32 = 4096;
 const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 fn main() -> io::Result<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
-    let (port, publishes) = match words[..] {
-        ["--port", port] => (port, false),
-        ["--port", port, "--publish"] => (port, true),
-        _ => panic!("usage: floor --port PORT [--publish]"),
+    let (port, publishes, shards) = match words[..] {
+        ["--port", port] => (port, false, "1"),
+        ["--port", port, "--publish"] => (port, true, "1"),
+        ["--port", port, "--publish", "--shards", shards] => (port, true, shards),
+        _ => panic!("usage: floor --port PORT [--publish [--shards N]]"),
     };
-    let port = port.parse().expect("--port takes a number");
-    let listener = TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    sys::widen_backlog(listener.as_raw_fd())?;
-    sys::inherit_nodelay(listener.as_raw_fd())?;
-    let mut floor = Floor {
-        epoll: sys::Epoll::new()?,
-        connections: Vec::new(),
-        subscribers: publishes.then(Vec::new),
-        buffer: vec![0; BUFFER_BYTES],
-        unmask: unmask::widest(),
-    };
-    floor
-        .epoll
-        .add(listener.as_raw_fd(), libc::EPOLLIN as u32)?;
-    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX];
-    loop {
-        let ready = floor.epoll.wait(&mut events)?;
-        for event in &events[..ready] {
-            let fd = event.u64 as RawFd;
-            if fd == listener.as_raw_fd() {
-                floor.accept_all(fd)?;
-            } else {
-                floor.serve(fd);
-            }
+    let port: u16 = port.parse().expect("--port takes a number");
+    let shards: usize = shards.parse().expect("--shards takes a number");
+    // All listen before the first accepts, so that each gets its share of the connections.
+    let listeners: io::Result<Vec<RawFd>> = (0..shards).map(|_| listen(port, shards > 1)).collect();
+    let mut floors = listeners?
+        .into_iter()
+        .zip(Circle::of(shards)?)
+        .map(|(listener, circle)| Floor::new(listener, publishes.then(|| Topic::new(circle))))
+        .collect::<io::Result<Vec<_>>>()?;
+    let first = floors.remove(0);
+    for floor in floors {
+        std::thread::spawn(move || {
+            sys::part_files().expect("a descriptor table of one's own");
+            floor.run().expect("only a peer may fail")
+        });
+    }
+    if shards > 1 {
+        sys::part_files()?;
+    }
+    first.run()
+}
+
+/// A listener on that port, whose connections have TCP_NODELAY.
+fn listen(port: u16, is_shared: bool) -> io::Result<RawFd> {
+    let listener = sys::socket()?;
+    sys::set(listener, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+    if is_shared {
+        sys::set(listener, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+    }
+    sys::set(listener, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+    sys::bind_to_loopback(listener, port)?;
+    sys::listen(listener, BACKLOG)?;
+    Ok(listener)
+}
+
+/// Those who get every message, here and in other shards.
+struct Topic {
+    subscribers: Vec<RawFd>,
+    circle: Circle,
+}
+
+impl Topic {
+    fn new(circle: Circle) -> Self {
+        let subscribers = Vec::new();
+        Self {
+            subscribers,
+            circle,
+        }
+    }
+
+    fn publish(&self, frame: &[u8]) {
+        self.circle.tell(frame);
+        self.send(frame);
+    }
+
+    fn send(&self, frame: &[u8]) {
+        for &subscriber in &self.subscribers {
+            sys::send_all(subscriber, frame);
         }
     }
 }
@@ -71,17 +109,61 @@ struct Connection {
 }
 
 struct Floor {
+    listener: RawFd,
     epoll: sys::Epoll,
     connections: Vec<Connection>,
     /// Who gets every message, if not only whoever sent it.
-    subscribers: Option<Vec<RawFd>>,
+    topic: Option<Topic>,
     buffer: Vec<u8>,
     unmask: unmask::Unmask,
 }
 
 impl Floor {
-    fn accept_all(&mut self, listener: RawFd) -> io::Result<()> {
-        while let Some(fd) = sys::accept(listener)? {
+    fn new(listener: RawFd, topic: Option<Topic>) -> io::Result<Self> {
+        let epoll = sys::Epoll::new()?;
+        epoll.add(listener, libc::EPOLLIN as u32)?;
+        if let Some(topic) = &topic {
+            epoll.add(topic.circle.bell, libc::EPOLLIN as u32)?;
+        }
+        Ok(Self {
+            listener,
+            epoll,
+            connections: Vec::new(),
+            topic,
+            buffer: vec![0; BUFFER_BYTES],
+            unmask: unmask::widest(),
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let bell = self.topic.as_ref().map(|topic| topic.circle.bell);
+        let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS_MAX];
+        loop {
+            let ready = self.epoll.wait(&mut events)?;
+            for event in &events[..ready] {
+                let fd = event.u64 as RawFd;
+                if fd == self.listener {
+                    self.accept_all()?;
+                } else if Some(fd) == bell {
+                    self.pass_on();
+                } else {
+                    self.serve(fd);
+                }
+            }
+        }
+    }
+
+    /// Sends what other shards were told.
+    fn pass_on(&self) {
+        if let Some(topic) = &self.topic {
+            for frame in topic.circle.hear() {
+                topic.send(&frame);
+            }
+        }
+    }
+
+    fn accept_all(&mut self) -> io::Result<()> {
+        while let Some(fd) = sys::accept(self.listener)? {
             let index = fd as usize;
             if index >= self.connections.len() {
                 self.connections.resize_with(index + 1, Connection::default);
@@ -126,24 +208,20 @@ impl Floor {
         let bytes = &mut self.buffer[..filled];
         let upgraded = &mut self.connections[fd as usize].upgraded;
         if !std::mem::replace(upgraded, true) {
-            if let Some(subscribers) = &mut self.subscribers {
-                subscribers.push(fd);
+            if let Some(topic) = &mut self.topic {
+                topic.subscribers.push(fd);
             }
             return upgrade(fd, bytes);
         }
-        match &self.subscribers {
+        match &self.topic {
             None => reply_to_each(bytes, self.unmask, |reply| sys::send_all(fd, reply)),
-            Some(subscribers) => reply_to_each(bytes, self.unmask, |publication| {
-                for &subscriber in subscribers {
-                    sys::send_all(subscriber, publication);
-                }
-            }),
+            Some(topic) => reply_to_each(bytes, self.unmask, |frame| topic.publish(frame)),
         }
     }
 
     fn close(&mut self, fd: RawFd) {
-        if let Some(subscribers) = &mut self.subscribers {
-            subscribers.retain(|&other| other != fd);
+        if let Some(topic) = &mut self.topic {
+            topic.subscribers.retain(|&other| other != fd);
         }
         sys::close(fd);
     }

@@ -1,6 +1,7 @@
 //! One syscall per function.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 
 pub(crate) struct Epoll(RawFd);
@@ -33,27 +34,67 @@ impl Epoll {
     }
 }
 
-pub(crate) fn widen_backlog(listener: RawFd) -> io::Result<()> {
-    // SAFETY: no pointer is passed; listening again only changes the backlog.
-    check(unsafe { libc::listen(listener, 4096) })?;
+pub(crate) fn socket() -> io::Result<RawFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no pointer is passed.
-    check(unsafe { libc::fcntl(listener, libc::F_SETFL, libc::O_NONBLOCK) })?;
+    check(unsafe { libc::socket(libc::AF_INET, kind, 0) })
+}
+
+/// Switches an option on.
+pub(crate) fn set(socket: RawFd, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
+    let one: libc::c_int = 1;
+    let (value, length) = ((&raw const one).cast(), size_of_val(&one) as u32);
+    // SAFETY: the option is an int, and its address and size are those of `one`.
+    check(unsafe { libc::setsockopt(socket, level, option, value, length) })?;
     Ok(())
 }
 
-pub(crate) fn inherit_nodelay(listener: RawFd) -> io::Result<()> {
-    let one: libc::c_int = 1;
-    // SAFETY: the option is an int, and its address and size are those of `one`.
-    check(unsafe {
-        libc::setsockopt(
-            listener,
-            libc::IPPROTO_TCP,
-            libc::TCP_NODELAY,
-            (&raw const one).cast(),
-            size_of_val(&one) as u32,
-        )
-    })?;
+pub(crate) fn bind_to_loopback(socket: RawFd, port: u16) -> io::Result<()> {
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: u32::from(Ipv4Addr::LOCALHOST).to_be(),
+        },
+        sin_zero: [0; 8],
+    };
+    let (start, length) = ((&raw const address).cast(), size_of_val(&address) as u32);
+    // SAFETY: the address outlives the call and its size is passed.
+    check(unsafe { libc::bind(socket, start, length) })?;
     Ok(())
+}
+
+pub(crate) fn listen(socket: RawFd, backlog: libc::c_int) -> io::Result<()> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { libc::listen(socket, backlog) })?;
+    Ok(())
+}
+
+/// Gives the calling thread a descriptor table of its own, a copy of the one it has shared.
+pub(crate) fn part_files() -> io::Result<()> {
+    // SAFETY: no pointer is passed; other threads keep the table they have.
+    check(unsafe { libc::unshare(libc::CLONE_FILES) })?;
+    Ok(())
+}
+
+/// A counter that is readable while it is not zero.
+pub(crate) fn bell() -> io::Result<RawFd> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) })
+}
+
+/// A bell that has been rung too often to count rings already.
+pub(crate) fn ring(bell: RawFd) {
+    let one = 1u64;
+    // SAFETY: the kernel reads the eight bytes of `one`.
+    unsafe { libc::write(bell, (&raw const one).cast(), size_of_val(&one)) };
+}
+
+/// A bell that nobody has rung is silent already.
+pub(crate) fn silence(bell: RawFd) {
+    let mut rings = 0u64;
+    // SAFETY: the kernel writes the eight bytes of `rings`.
+    unsafe { libc::read(bell, (&raw mut rings).cast(), size_of_val(&rings)) };
 }
 
 pub(crate) fn accept(listener: RawFd) -> io::Result<Option<RawFd>> {
