@@ -43,20 +43,30 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         expected_secs(options, contestants.len())
     );
     for &mode in &options.modes {
+        // A case of `fanout` is long: who is compared in it takes turns within it.
+        let cases = match mode {
+            Mode::Fanout => fanout::cases(options).into_iter().map(Some).collect(),
+            _ => vec![None],
+        };
         for round in 1..=rounds(mode, options) {
-            for contestant in &contestants {
+            let turns = cases.iter().flat_map(|case| {
+                let contestants = contestants.iter();
+                contestants.map(move |contestant| (case, contestant))
+            });
+            for (case, contestant) in turns {
                 let bench = Bench {
                     options,
                     contestant,
                     round,
                 };
-                let measured = match mode {
-                    Mode::Echo => bench.echo(&mut sheet),
-                    Mode::Idle => bench.idle(&mut sheet),
-                    Mode::Handshake => bench.handshake(&mut sheet),
-                    Mode::Syscalls => bench.syscalls(&mut sheet),
-                    Mode::Instructions => bench.instructions(&mut sheet),
-                    Mode::Fanout => bench.fanout(per_table, &mut sheet),
+                let measured = match (mode, case) {
+                    (Mode::Echo, _) => bench.echo(&mut sheet),
+                    (Mode::Idle, _) => bench.idle(&mut sheet),
+                    (Mode::Handshake, _) => bench.handshake(&mut sheet),
+                    (Mode::Syscalls, _) => bench.syscalls(&mut sheet),
+                    (Mode::Instructions, _) => bench.instructions(&mut sheet),
+                    (Mode::Fanout, Some(case)) => bench.fanout(case, per_table, &mut sheet),
+                    (Mode::Fanout, None) => Ok(()),
                 };
                 // One contestant that fails must not cost the others their round.
                 if let Err(error) = measured {
