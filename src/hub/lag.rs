@@ -234,7 +234,8 @@ mod tests {
             key: None,
             tags: Box::default(),
         };
-        vec![Arc::new(publication); count]
+        let publication = Arc::new(publication);
+        vec![publication; count]
     }
 
     #[test]

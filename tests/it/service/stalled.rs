@@ -219,6 +219,7 @@ impl Feed {
     }
 
     /// Nothing has ever taken more than it may, however much went through.
+    #[allow(clippy::print_stdout, reason = "the figures of the large version")]
     fn check(&self, policy: &str, laggards: u64) {
         let peak = Vitals::peak_rss_bytes(self.server.pid());
         let growth = peak.saturating_sub(self.start.rss_bytes);
