@@ -430,8 +430,9 @@ fn the_log_stays_bounded_and_complete_while_it_is_walked() {
             for (room, step) in newest.iter().enumerate() {
                 let texts = other.texts(&format!("room{room}"));
                 let steps: Vec<u64> = texts.iter().map(|t| t.parse().expect("a number")).collect();
+                // What was written after it, and had not been acknowledged yet, may have pushed it out.
                 assert!(
-                    steps.contains(step) || *step == 0,
+                    *step == 0 || steps.last() >= Some(step),
                     "{room}: {step} of {steps:?}"
                 );
                 assert!(steps.is_sorted() && steps.len() <= SIZE as usize);

@@ -75,6 +75,29 @@ fn seal(client: &mut Endpoint, inner: &[u8]) {
     client.out.extend_from_slice(&out[..length]);
 }
 
+/// Whether only one of the two has enough of records that bring nothing: we count key updates among
+/// them, which rustls counts apart.
+fn is_counted_differently(acts: &[Act]) -> bool {
+    let (mut ours, mut theirs) = (0, 0);
+    for act in acts {
+        match *act {
+            Act::Refresh | Act::Say(0) => ours += 1,
+            Act::Nothing(records) => (ours, theirs) = (ours + records, theirs + records),
+            Act::Pad(0, _) => (ours, theirs) = (ours + 1, theirs + 1),
+            _ => (ours, theirs) = (0, 0),
+        }
+        match (ours > NOTHING_MAX, theirs > NOTHING_MAX) {
+            (true, true) => return false,
+            (false, false) => {}
+            _ => return true,
+        }
+    }
+    false
+}
+
+/// Records that bring nothing, one after the other, that both let through.
+const NOTHING_MAX: usize = 32;
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -83,6 +106,7 @@ proptest! {
         acts in prop::collection::vec(act(), 1..12),
         piece_bytes in prop_oneof![Just(1_usize << 16), 1..2_000_usize],
     ) {
+        prop_assume!(!is_counted_differently(&acts));
         let ours = hears(Mode::Compact, &acts, piece_bytes);
         let theirs = hears(Mode::Rustls, &acts, piece_bytes);
         prop_assert_eq!(ours.0.len(), theirs.0.len());
