@@ -64,25 +64,6 @@ pub fn publications_of(scenario: &Scenario) -> Vec<Option<Arc<Publications>>> {
 }
 
 impl Brief {
-    /// The tick of a moment.
-    #[must_use]
-    pub const fn tick(&self, now_ns: u64) -> u32 {
-        (now_ns.saturating_sub(self.origin_ns) / TICK_NS) as u32
-    }
-
-    /// When a tick begins.
-    #[must_use]
-    pub const fn tick_ns(&self, tick: u32) -> u64 {
-        self.origin_ns + tick as u64 * TICK_NS
-    }
-
-    /// How long after the others' a thread's ticks begin. If all began at once, the heartbeats of a tick
-    /// would be one burst, and messages that are due meanwhile would wait behind it.
-    #[must_use]
-    pub const fn stagger_ns(&self, thread: u32) -> u64 {
-        TICK_NS * thread as u64 / self.threads as u64
-    }
-
     /// How long the ramp takes as planned; without a rate, no time.
     #[must_use]
     pub fn ramp_ticks(&self) -> u32 {
@@ -97,12 +78,43 @@ impl Brief {
     /// The second of a moment.
     #[must_use]
     pub const fn second(&self, now_ns: u64) -> u32 {
-        self.tick(now_ns) / TICKS_PER_S
+        (now_ns.saturating_sub(self.origin_ns) / SECOND_NS) as u32
+    }
+
+    /// The ticks of a thread. Each begins its own after the one before: if all began at once, the heartbeats
+    /// of a tick would be one burst, and messages that are due meanwhile would wait behind it.
+    #[must_use]
+    pub const fn ticks_of(&self, thread: u32) -> Ticks {
+        Ticks {
+            origin_ns: self.origin_ns + TICK_NS * thread as u64 / self.threads as u64,
+        }
+    }
+}
+
+/// The coarse clock of a thread's timers.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticks {
+    /// When the first begins.
+    origin_ns: u64,
+}
+
+impl Ticks {
+    /// The tick of a moment.
+    #[must_use]
+    pub const fn at(self, now_ns: u64) -> u32 {
+        (now_ns.saturating_sub(self.origin_ns) / TICK_NS) as u32
+    }
+
+    /// When a tick begins.
+    #[must_use]
+    pub const fn begin_ns(self, tick: u32) -> u64 {
+        self.origin_ns + tick as u64 * TICK_NS
     }
 }
 
 /// Timers are this exact: a timeout of seconds needs no better.
 pub const TICK_NS: u64 = 100_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
 /// Ticks of a second.
 pub const TICKS_PER_S: u32 = 10;
 

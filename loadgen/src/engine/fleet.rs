@@ -20,7 +20,7 @@ use throng::ws::deflate::{Codec, DeflateConfig, Mode};
 use throng::ws::frame::{HEADROOM, Role};
 use throng::ws::inbound::Rules;
 
-use super::brief::Brief;
+use super::brief::{Brief, Ticks};
 use super::connection::{Connection, Phase};
 use super::dispatch::{Dispatch, handshake_histogram};
 use super::fanout::{Fanout, Part};
@@ -44,8 +44,7 @@ pub struct Fleet<N: Net> {
     pub(super) net: N,
     pub(super) entries: Entries<N::Stream>,
     pub(super) wheel: Wheel,
-    /// How long after the others' its ticks begin.
-    stagger_ns: u64,
+    pub(super) ticks: Ticks,
     pub(super) troops: Vec<Troop>,
     pub(super) flights: Flights,
     pub(super) liveness: Liveness,
@@ -142,6 +141,7 @@ impl<N: Net> Fleet<N> {
     pub fn new(brief: Arc<Brief>, net: N, tuples: TupleSlice, thread: u32) -> Self {
         let seed = brief.seed ^ u64::from(thread + 1).wrapping_mul(0x9e37_79b9);
         let now_ns = net.now_ns();
+        let ticks = brief.ticks_of(thread);
         let ramp = Ramp::new(&brief, thread, now_ns);
         let expected = ramp.expected();
         let troops: Vec<Troop> = (0..brief.scenario.cohorts.len())
@@ -158,8 +158,8 @@ impl<N: Net> Fleet<N> {
         Self {
             net,
             entries: Entries(Slab::with_capacity(expected)),
-            wheel: Wheel::new(brief.tick(now_ns)),
-            stagger_ns: brief.stagger_ns(thread),
+            wheel: Wheel::new(ticks.at(now_ns)),
+            ticks,
             flights: Flights::new(),
             liveness: Liveness::new(brief.alive_window_s),
             ramp,
@@ -276,18 +276,13 @@ impl<N: Net> Fleet<N> {
         self.entries.0[index as usize].phase == phase
     }
 
-    /// The tick of a moment, as this thread counts them.
-    pub(super) fn tick(&self, now_ns: u64) -> u32 {
-        self.brief.tick(now_ns.saturating_sub(self.stagger_ns))
-    }
-
     /// The earliest moment at which something is due; the present one when something is now.
     fn come_back_at(&self, now_ns: u64) -> u64 {
         if !self.ready.is_empty() {
             return now_ns;
         }
         let tick = self.wheel.next_tick();
-        let timer = tick.map(|tick| self.brief.tick_ns(tick) + self.stagger_ns);
+        let timer = tick.map(|tick| self.ticks.begin_ns(tick));
         let answer = self
             .flights
             .oldest()

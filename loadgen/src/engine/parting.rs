@@ -99,7 +99,7 @@ impl<N: Net> Fleet<N> {
     /// Says goodbye in form: our Close, then their end.
     pub(super) fn leave(&mut self, index: u32) {
         self.cease(index, Failure::Cut);
-        let end_tick = self.tick(self.net.now_ns()) + ticks(FAREWELL_NS);
+        let end_tick = self.ticks.at(self.net.now_ns()) + ticks(FAREWELL_NS);
         let connection = self.connection(index);
         connection.phase = Phase::Leaving;
         connection.end_tick = end_tick;
@@ -120,7 +120,7 @@ impl<N: Net> Fleet<N> {
         let why = Failure::Closed(code.unwrap_or(NO_CODE));
         self.failed.count(why);
         self.cease(index, why);
-        let end_tick = self.tick(self.net.now_ns()) + ticks(FAREWELL_NS);
+        let end_tick = self.ticks.at(self.net.now_ns()) + ticks(FAREWELL_NS);
         let connection = self.connection(index);
         connection.phase = Phase::Leaving;
         connection.end_tick = end_tick;
@@ -248,7 +248,7 @@ impl<N: Net> Fleet<N> {
             self.redial(index);
         } else {
             let delay = ticks(delay_ms * 1_000_000);
-            let due = self.tick(self.net.now_ns()) + delay;
+            let due = self.ticks.at(self.net.now_ns()) + delay;
             self.connection(index).end_tick = due;
             self.set_timer(index, due);
         }

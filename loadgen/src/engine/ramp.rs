@@ -303,7 +303,7 @@ impl<N: Net> Fleet<N> {
         };
         let nonce = self.keys.nonce();
         let now_ns = self.net.now_ns();
-        let end_tick = self.tick(now_ns) + ticks(self.brief.connect_timeout_ns);
+        let end_tick = self.ticks.at(now_ns) + ticks(self.brief.connect_timeout_ns);
         let connection = self.connection(index);
         connection.stream = Some(stream);
         connection.tuple = tuple;

@@ -205,7 +205,7 @@ impl<N: Net> Fleet<N> {
     /// The connection is a WebSocket.
     fn on_open(&mut self, index: u32) {
         let now_ns = self.net.now_ns();
-        let tick = self.tick(now_ns);
+        let tick = self.ticks.at(now_ns);
         let heard_s = self.liveness.welcome();
         self.counts.handshaking -= 1;
         self.brief.gate.leave(1);
@@ -293,7 +293,7 @@ impl<N: Net> Fleet<N> {
             connection.flags.clear(Flags::PINGED);
             // It was due for the answer; now it is for the next beat. Its timer fires early, once.
             let beat = connection.due_tick - ticks(self.brief.answer_timeout_ns);
-            let next = self.beat_after(index, beat, self.tick(now_ns));
+            let next = self.beat_after(index, beat, self.ticks.at(now_ns));
             self.connection(index).due_tick = next;
         }
     }
@@ -306,7 +306,6 @@ impl<N: Net> Fleet<N> {
         at: &mut usize,
         now_ns: u64,
     ) -> Result<Heard, Failure> {
-        let tick = self.tick(now_ns);
         let connection = &mut self.entries.0[index as usize];
         let tag = usize::from(connection.cohort);
         let step = connection.inbound.step(
@@ -343,7 +342,7 @@ impl<N: Net> Fleet<N> {
                 joined_tick: &mut connection.end_tick,
                 room,
             };
-            let clock = (self.brief.origin_ns, tick);
+            let clock = (self.brief.origin_ns, self.ticks.at(now_ns));
             let books = &mut troop.books;
             let outcome = rooms.hear(member, index, text, clock, &troop.payloads, books);
             return Ok(Heard::Room(outcome));

@@ -13,7 +13,7 @@ use super::rooms::Outcome;
 impl<N: Net> Fleet<N> {
     /// The connection has just opened: into its room, within its patience.
     pub(super) fn enter_room(&mut self, index: u32, now_ns: u64) {
-        let tick = self.tick(now_ns);
+        let tick = self.ticks.at(now_ns);
         let patience = ticks(self.brief.connect_timeout_ns);
         let connection = &mut self.entries.0[index as usize];
         connection.end_tick = tick + patience;
@@ -34,7 +34,7 @@ impl<N: Net> Fleet<N> {
     }
 
     fn join_by_connecting(&mut self, index: u32, now_ns: u64) {
-        let tick = self.tick(now_ns);
+        let tick = self.ticks.at(now_ns);
         let connection = &mut self.entries.0[index as usize];
         let troop = &mut self.troops[usize::from(connection.cohort)];
         if let Some(rooms) = &mut troop.rooms {

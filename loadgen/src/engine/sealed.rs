@@ -124,7 +124,7 @@ impl<N: Net> Fleet<N> {
         self.enqueue(index, &request);
         if self.dribbles(index) {
             // Its timer was set to the end of its patience when the hello was out.
-            self.set_timer(index, self.tick(now_ns) + 1);
+            self.set_timer(index, self.ticks.at(now_ns) + 1);
         }
     }
 

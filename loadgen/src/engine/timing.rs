@@ -24,7 +24,7 @@ impl<N: Net> Fleet<N> {
 
     /// Fires what is due, as many as a turn allows; the rest is found by the next.
     pub(super) fn expire_timers(&mut self, now_ns: u64) {
-        let tick = self.tick(now_ns);
+        let tick = self.ticks.at(now_ns);
         for _ in 0..TIMERS_PER_TURN {
             let Some(index) = self.wheel.expire(&mut self.entries, tick) else {
                 return;
@@ -301,7 +301,7 @@ impl<N: Net> Fleet<N> {
     /// The TCP connection stands: patience for the upgrade begins.
     pub(super) fn on_connected(&mut self, index: u32) {
         let now_ns = self.net.now_ns();
-        let tick = self.tick(now_ns);
+        let tick = self.ticks.at(now_ns);
         let mut patience_ns = self.brief.connect_timeout_ns;
         self.counts.connected += 1;
         let connection = self.connection(index);

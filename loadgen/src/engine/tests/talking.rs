@@ -223,6 +223,22 @@ fn after_a_long_ramp_hearts_beat_a_period_after_the_opening() {
 }
 
 #[test]
+fn the_ticks_of_threads_begin_one_after_the_other() {
+    let mut brief = brief(vec![cohort(CLOSED, 4)]);
+    brief.threads = 4;
+    for thread in 0..4 {
+        let ticks = brief.ticks_of(thread);
+        let begin_ns = ticks.begin_ns(7);
+        assert_eq!(
+            begin_ns,
+            brief.origin_ns + 700 * MS + 25 * MS * u64::from(thread)
+        );
+        assert_eq!((ticks.at(begin_ns - 1), ticks.at(begin_ns)), (6, 7));
+        assert_eq!(ticks.at(brief.origin_ns), 0);
+    }
+}
+
+#[test]
 fn who_answers_no_heartbeat_is_silent() {
     let mut world = World::of(Kind::Idle, 3);
     world.run(SECOND);
