@@ -75,8 +75,8 @@ fn seal(client: &mut Endpoint, inner: &[u8]) {
     client.out.extend_from_slice(&out[..length]);
 }
 
-/// Whether only one of the two has enough of records that bring nothing: we count key updates among
-/// them, which rustls counts apart.
+/// Whether only one of the two may have enough of records that bring nothing: we count key updates among
+/// them, which rustls counts apart; and an empty message need not be a record.
 fn is_counted_differently(acts: &[Act]) -> bool {
     let (mut ours, mut theirs) = (0, 0);
     for act in acts {
