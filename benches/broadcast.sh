@@ -3,9 +3,9 @@
 #
 #   benches/broadcast.sh [N]       one publishes to N subscribers (default 500 000), again and again
 #
-# Beside them 1 000 connections, each alone in its channel, echo 2 000 messages a second, timed first while the others are silent and then while
-# they are published to. The generator that reads N deliveries shares the cores with everybody: what
-# its CPU time does to the echoes is in the second figure, too.
+# Beside them 1 000 connections, each alone in its channel, echo 2 000 messages a second, timed first while
+# the others are silent and then while they are published to. The generator that reads N deliveries shares
+# the cores with everybody: what its CPU time does to the echoes is in the second figure, too.
 #
 #   --every TIME   between two publications, 1s or more (default 15s)
 #   --for TIME     each of the two measurements (default 40s)
@@ -29,9 +29,11 @@ while [[ $# -gt 0 ]]; do
         *) die "unknown: $1 (see --help)" ;;
     esac
 done
-[[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
-SPAN_S=$(seconds "$SPAN") EVERY_S=$(seconds "$EVERY")
+N=$(count "$N")
+SPAN_S=$(seconds "$SPAN")
+EVERY_S=$(seconds "$EVERY")
 PER_S=$(per_second "$RAMP")
+RAMP_S=$(ramp_seconds "$N" "$PER_S")
 
 cargo_build
 prepare "$((N + 1000))"
@@ -54,7 +56,7 @@ heartbeat = "100s"
 
 [[phase]]
 name = "arrival"
-duration = "$((N * 10 / PER_S + 10))s"
+duration = "$RAMP_Ss"
 ends_when_open = true
 silent = ["everybody"]
 

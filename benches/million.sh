@@ -45,7 +45,7 @@ while [[ $# -gt 0 ]]; do
         *) die "unknown: $1 (see --help)" ;;
     esac
 done
-[[ $N =~ ^[0-9]+$ && $N -ge 100 ]] || die "N is a plain number, 100 or more"
+N=$(count "$N")
 [[ -n $ACTIVE ]] || ACTIVE=$((N / 10 < 10000 ? N / 10 : 10000))
 [[ $ACTIVE =~ ^[0-9]+$ && $ACTIVE -lt $N ]] || die "--active is a plain number below $N"
 [[ -z $ROOMS || $ROOMS =~ ^[0-9]+$ && $ROOMS -ge 2 && $ROOMS -le $N ]] || die "--rooms is a plain number, 2 or more"
@@ -55,6 +55,11 @@ done
 [[ -n $RAMP ]] || case $TLS${RESUME[*]}${ROOMS:+rooms} in
     '') RAMP=45k/s ;; rooms) RAMP=10k/s ;; yes | yesrooms) RAMP=1700/s ;; *) RAMP=2300/s ;;
 esac
+PER_S=$(per_second "$RAMP")
+RAMP_S=$(ramp_seconds "$N" "$PER_S")
+ALONE_S=$(seconds "$ALONE")
+HOLD_S=$(seconds "$HOLD")
+HEARTBEAT_S=$(seconds "$HEARTBEAT")
 [[ -n $REPORT ]] || REPORT=benches/results/$(date +%Y-%m-%d)-$N${TLS:+-tls}${ROOMS:+-rooms}
 [[ ! -e $REPORT/summary.json ]] || die "$REPORT holds a report already: --report DIR"
 
@@ -98,12 +103,8 @@ fi
 # It pings whom it has not heard for a while; the generator's heartbeats come first, so that each
 # connection is proven by a question and its answer and not by two.
 serve "${APP[@]}" "${LISTEN[@]}" --max-connections $((N + N / 50)) \
-    --ping-interval $(($(seconds "$HEARTBEAT") + 35))s --drain-secs 5 --admin off
+    --ping-interval $((HEARTBEAT_S + 35))s --drain-secs 5 --admin off
 
-PER_S=$(per_second "$RAMP")
-ALONE_S=$(seconds "$ALONE") HOLD_S=$(seconds "$HOLD")
-# A machine that is slower than the ramp takes its time; what the ramp does not need, the run does not wait for.
-RAMP_S=$((N * 10 / PER_S + 10))
 DURATION=$((ALONE_S + RAMP_S + HOLD_S))
 
 cat >"$WORK/scenario.toml" <<TOML

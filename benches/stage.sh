@@ -13,17 +13,27 @@ die() { echo "$ME: $1" >&2; exit 2; }
 # The comment at the head of the script.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "benches/$ME"; }
 
-seconds() {
-    case $1 in *ms) echo 1 ;; *s) echo "${1%s}" ;; *m) echo $((${1%m} * 60)) ;; *h) echo $((${1%h} * 3600)) ;;
-    *) die "a time is written 30s, 5m, 1h: $1" ;; esac
+# What is written on a command line as a number. One to an assignment of its own: of several, the shell
+# would only notice that the last failed.
+count() { # 200000
+    [[ $1 =~ ^[0-9]+$ && $1 -ge 100 ]] || die "N is a plain number, 100 or more"
+    echo "$1"
 }
 
-per_second() { # 45k/s as a number
-    local number=${1%/s}
-    case $number in *k) number=$((${number%k} * 1000)) ;; esac
-    [[ $number =~ ^[0-9]+$ && $number -gt 0 ]] || die "a rate is written 10k/s, not $1"
-    echo "$number"
+seconds() { # 5m
+    [[ $1 =~ ^([0-9]+)(ms|s|m|h)$ ]] || die "a time is written 30s, 5m, 1h, not $1"
+    local number=${BASH_REMATCH[1]}
+    case ${BASH_REMATCH[2]} in ms) echo 1 ;; s) echo "$number" ;; m) echo $((number * 60)) ;; h) echo $((number * 3600)) ;; esac
 }
+
+per_second() { # 45k/s
+    [[ $1 =~ ^([1-9][0-9]*)(k?)(/s)?$ ]] || die "a rate is written 10k/s, not $1"
+    echo $((BASH_REMATCH[1] * (${#BASH_REMATCH[2]} ? 1000 : 1)))
+}
+
+# How long a ramp of N at PER_S may take: a slower machine takes its time, and what the ramp does not need
+# the run does not wait for.
+ramp_seconds() { echo $(($1 * 10 / $2 + 10)); }
 
 cargo_build() { cargo build --release --locked --package throng --package loadgen; }
 THRONG=target/release/throng LOADGEN=target/release/loadgen
