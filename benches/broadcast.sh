@@ -56,7 +56,7 @@ heartbeat = "100s"
 
 [[phase]]
 name = "arrival"
-duration = "$RAMP_Ss"
+duration = "${RAMP_S}s"
 ends_when_open = true
 silent = ["everybody"]
 

@@ -77,7 +77,7 @@ heartbeat = "25s"
 
 [[phase]]
 name = "arrival"
-duration = "$RAMP_Ss"
+duration = "${RAMP_S}s"
 ends_when_open = true
 
 [[phase]]
