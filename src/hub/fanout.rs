@@ -7,9 +7,22 @@ use super::topic::{Framed, Topic, Wave, weight};
 use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
 use super::world::World;
 
-/// Members of one topic served before the next topic's turn: a small room does not wait for a
-/// large one to be through.
+/// Members of one topic served before the next topic's turn.
 const MEMBERS_IN_A_ROW: usize = 64;
+
+/// A topic with more members than that is a crowd: it waits in a line of its own, so that nobody else
+/// waits behind it, and whoever drives the hub may let it wait for its moment. (Few in tests, so that
+/// random operations get there.)
+const CROWD: usize = if cfg!(test) { 8 } else { 1024 };
+
+/// Who has not been told yet all there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// Somebody.
+    pub some: bool,
+    /// Somebody in a crowd.
+    pub crowds: bool,
+}
 
 impl<F: Clone> Hub<F> {
     /// The home tells what has happened.
@@ -24,10 +37,25 @@ impl<F: Clone> Hub<F> {
         self.events += weight(&event);
         topic.queue.push_back(event);
         topic.queued_ever += 1;
-        if !topic.is_lined_up {
-            topic.is_lined_up = true;
-            self.line.push_back(place);
+        self.line_up(place);
+    }
+
+    /// Puts a topic into the line that it belongs to, unless it is in one.
+    fn line_up(&mut self, place: u32) {
+        let topic = self.topics.at_mut(place);
+        if topic.is_lined_up {
+            return;
         }
+        topic.is_lined_up = true;
+        match topic.members.len() > CROWD {
+            true => self.crowds.push_back(place),
+            false => self.line.push_back(place),
+        }
+    }
+
+    /// Whether a crowd waits for what it is to be told.
+    pub fn has_crowds(&self) -> bool {
+        !self.crowds.is_empty()
     }
 
     /// The queue of a connection is empty again.
@@ -37,23 +65,38 @@ impl<F: Clone> Hub<F> {
         }
     }
 
-    /// Serves up to `budget` members. `true`: there are more.
-    pub fn fan_out(&mut self, world: &mut impl World<Frame = F>, budget: usize) -> bool {
-        let mut left = budget;
-        while left > 0 {
+    /// Serves up to `budget` members, and of crowds up to `of_crowds` more. What laggards missed leaves
+    /// before anything that is newer.
+    pub fn fan_out(
+        &mut self,
+        world: &mut impl World<Frame = F>,
+        mut budget: usize,
+        mut of_crowds: usize,
+    ) -> Left {
+        while budget > 0 {
             if let Some(id) = self.drained.pop_front() {
-                left -= 1;
+                budget -= 1;
                 self.catch_up(world, id);
             } else if let Some(page) = self.pages.pop_front() {
-                left -= 1;
+                budget -= 1;
                 self.send_page(world, page);
             } else if let Some(place) = self.line.pop_front() {
-                left -= self.serve_topic(world, place, left.min(MEMBERS_IN_A_ROW));
+                budget -= self.serve_topic(world, place, budget.min(MEMBERS_IN_A_ROW));
             } else {
-                return false;
+                break;
             }
         }
-        !(self.line.is_empty() && self.drained.is_empty() && self.pages.is_empty())
+        while of_crowds > 0
+            && self.drained.is_empty()
+            && self.pages.is_empty()
+            && let Some(place) = self.crowds.pop_front()
+        {
+            of_crowds -= self.serve_topic(world, place, of_crowds.min(MEMBERS_IN_A_ROW));
+        }
+        Left {
+            some: !(self.line.is_empty() && self.drained.is_empty() && self.pages.is_empty()),
+            crowds: self.has_crowds(),
+        }
     }
 
     /// Serves some members of a topic; how many. It lines up again if it is not through.
@@ -84,8 +127,7 @@ impl<F: Clone> Hub<F> {
             self.events -= wave.events.iter().map(weight).sum::<usize>();
         }
         if topic.has_old_news() {
-            topic.is_lined_up = true;
-            self.line.push_back(place);
+            self.line_up(place);
         }
         slice.max(1)
     }

@@ -31,6 +31,7 @@ mod world;
 
 pub use allowance::Allowance;
 pub use asking::Subscribe;
+pub use fanout::Left;
 pub use journaling::{Kept, Record};
 pub use letter::{Answer, Draft, Letter, Question, ReplyTo, Request, UserOrder};
 pub use options::{Limit, Limits, Namespaces, Options, Policy, Recovery, Right, Tiers};

@@ -59,8 +59,10 @@ pub struct Hub<F> {
     pub(crate) ledger: HistoryLedger,
     /// What has to be written down, if anything has.
     pub(crate) journal: Option<Box<Journal>>,
-    /// Topics with something to tell, each at most once.
+    /// Topics with something to tell, each at most once here or among the crowds.
     pub(crate) line: VecDeque<u32>,
+    /// Large topics with something to tell.
+    pub(crate) crowds: VecDeque<u32>,
     /// Members (session, topic) that joined while something older was queued: the number of the
     /// first event they are to hear.
     pub(crate) late: HashMap<(u32, u32), u64, foldhash::fast::RandomState>,
@@ -107,6 +109,7 @@ impl<F: Clone> Hub<F> {
             ledger: HistoryLedger::new(config.limits.history_bytes_max),
             journal: None,
             line: VecDeque::new(),
+            crowds: VecDeque::new(),
             late: HashMap::default(),
             tickets: HashMap::default(),
             last_ticket: 0,
@@ -315,6 +318,7 @@ impl<F: Clone> Hub<F> {
             self.events -= gone.news();
             if gone.is_lined_up {
                 self.line.retain(|other| *other != topic);
+                self.crowds.retain(|other| *other != topic);
             }
         }
     }

@@ -160,7 +160,7 @@ impl Life {
 
     fn turn(&mut self) {
         while self.scribe.turn(&mut self.hub, &mut self.world) {}
-        self.hub.fan_out(&mut self.world, 1000);
+        self.hub.fan_out(&mut self.world, 1000, 1000);
     }
 
     /// Turns until it is so.
@@ -288,7 +288,7 @@ fn what_is_not_written_is_not_there() {
         }),
     );
     let passing = life.publish("passing:room", "3");
-    life.hub.fan_out(&mut life.world, 1000);
+    life.hub.fan_out(&mut life.world, 1000, 1000);
     assert!(matches!(passing.take(), Some(Answer::Published { .. })));
     assert_eq!((kept.take(), fleeting.take()), (None, None));
     assert_eq!(life.texts("room"), Vec::<String>::new());

@@ -20,9 +20,9 @@ use crate::ws::close::CloseCode;
 use crate::ws::frame::Kind;
 use crate::ws::message::Message;
 
-/// Subscribers told in a turn: each is a write of some 5 us, so somebody else's message waits for
-/// a broadcast for less than a millisecond.
-const TOLD_PER_TURN: usize = 128;
+/// Subscribers told in a turn, and as many of crowds: each is a write of 5 to 25 us, so somebody else's
+/// message waits for a broadcast for a millisecond or two.
+const TOLD_PER_TURN: usize = 32;
 /// Tokens' ends and late logins looked at in a turn.
 const EXPIRED_PER_TURN: usize = 256;
 /// How long a letter waits for room in a mailbox that has had none, and figures for the next tick.
@@ -301,7 +301,7 @@ impl App for Service {
         if let Some(scribe) = scribe {
             is_more |= scribe.turn(hub, &mut floor);
         }
-        is_more |= hub.fan_out(&mut floor, TOLD_PER_TURN);
+        is_more |= tell(hub, &mut floor);
         let letters_before = hub.letters_waiting();
         if letters_before > 0 {
             hub.send_rest(&mut floor);
@@ -338,6 +338,26 @@ impl App for Service {
             Letter::Wake => {}
         }
     }
+}
+
+/// Tells what there is to tell. `true`: there is more that may be told now.
+fn tell(hub: &mut Hub<SharedFrame>, floor: &mut Floor<'_>) -> bool {
+    let worker = floor.desk.worker;
+    let common = &floor.desk.common;
+    let is_involved = floor.desk.awaits_podium || hub.has_crowds();
+    let is_speaker = is_involved && common.podium(worker).claim(worker);
+    let of_crowds = if is_speaker { TOLD_PER_TURN } else { 0 };
+    let left = hub.fan_out(floor, TOLD_PER_TURN, of_crowds);
+    // Whoever is named speaker has to say when it is done, even if its crowd has gone meanwhile.
+    floor.desk.awaits_podium = is_involved && (left.crowds || !is_speaker);
+    if is_speaker {
+        let next = floor.desk.common.podium(worker).spoken(worker, !left.crowds);
+        if let Some(next) = next {
+            // A worker whose mailbox is full is awake.
+            let _ = floor.voice.post(next, Letter::Wake);
+        }
+    }
+    left.some || is_speaker && left.crowds
 }
 
 impl Service {

@@ -6,6 +6,7 @@ use std::ops::Add;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::podium::Podium;
 use crate::auth::{Gate, Guard, Over, Ticket};
 use crate::hub::{Epoch, HubConfig, Kept, Limits, NameHash, Namespaces, Tally};
 use crate::journal::Scribe;
@@ -84,6 +85,8 @@ pub struct Common {
     hub: HubConfig,
     joined: AtomicUsize,
     boards: Box<[Board]>,
+    /// One for each core.
+    podiums: Box<[Podium]>,
     memories: Mutex<Vec<Option<Memory>>>,
 }
 
@@ -222,6 +225,7 @@ impl Common {
             hub,
             joined: AtomicUsize::new(0),
             boards: (0..config.seats).map(|_| Board::default()).collect(),
+            podiums: (0..config.homes).map(|_| Podium::default()).collect(),
             memories: Mutex::new(config.memories.into_iter().map(Some).collect()),
         })
     }
@@ -289,6 +293,11 @@ impl Common {
 
     pub(super) fn home(&self, name: &str) -> usize {
         NameHash::new(self.hub.secret).home(name, self.hub.homes.into())
+    }
+
+    /// Where that worker tells crowds from: those who join later share the cores of the first.
+    pub(super) fn podium(&self, worker: usize) -> &Podium {
+        &self.podiums[worker % self.podiums.len()]
     }
 
     pub(super) fn events_waiting(&self, worker: usize) -> usize {

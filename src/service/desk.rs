@@ -22,6 +22,8 @@ pub(super) struct Desk {
     pub(super) settings: Arc<Settings>,
     version: u64,
     pub(super) worker: usize,
+    /// It is the speaker at its podium, or waits to be.
+    pub(super) awaits_podium: bool,
     pub(super) strangers: Strangers,
     /// What belongs to a session and is none of the hub's business, by the session's index.
     extras: Vec<Extra>,
@@ -93,6 +95,7 @@ impl Desk {
             version: common.version(),
             common,
             worker,
+            awaits_podium: false,
             strangers: Strangers::default(),
             extras: Vec::new(),
             greetings: Map::default(),

@@ -29,6 +29,7 @@ mod floor;
 mod frames;
 mod greeting;
 mod letter;
+mod podium;
 mod replies;
 mod stranger;
 

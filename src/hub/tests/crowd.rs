@@ -414,7 +414,8 @@ impl Crowd {
     fn fan_out(&mut self, worker: usize, budget: usize) -> bool {
         self.at(worker, |hub, world| {
             let is_left = hub.send_rest(world);
-            hub.fan_out(world, budget) || is_left
+            let left = hub.fan_out(world, budget, budget);
+            left.some || left.crowds || is_left
         })
     }
 
