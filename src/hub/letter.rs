@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::session::SessionId;
+use super::topic::{payload_weight, weight};
 use super::types::{
     ClientId, ClientInfo, Disconnect, Event, HistoryPage, HistoryQuery, Payload, Position,
     Presence, PresenceStats, Refusal, Subscribed, Unsubscribed,
@@ -65,6 +66,20 @@ pub enum Letter {
         /// The connection.
         session: SessionId,
     },
+}
+
+impl Letter {
+    /// What it counts for while it waits, as events do. What an answer carries is the history's, and bounded there.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Event { event, .. } => weight(event),
+            Self::Ask {
+                question: Question::Publish(draft),
+                ..
+            } => payload_weight(&draft.payload),
+            _ => 1,
+        }
+    }
 }
 
 /// What is asked of a channel's home.

@@ -19,6 +19,7 @@ mod journaling;
 mod lag;
 mod letter;
 mod options;
+mod outbound;
 mod registry;
 mod session;
 mod shard;

@@ -18,6 +18,7 @@ use super::history::HistoryLedger;
 use super::journaling::Journal;
 use super::letter::{Answer, Letter, Question, ReplyTo, UserOrder};
 use super::options::{Limits, Namespaces};
+use super::outbound::Outbound;
 use super::registry::{NameHash, Registry};
 use super::session::{Dialect, Seat, Session, SessionId, Sessions};
 use super::topic::Topic;
@@ -68,7 +69,7 @@ pub struct Hub<F> {
     pub(crate) tickets: HashMap<(u32, u32), u32, foldhash::fast::RandomState>,
     pub(crate) last_ticket: u32,
     /// Letters that did not fit into somebody's mailbox.
-    outbound: Vec<VecDeque<Letter>>,
+    outbound: Vec<Outbound>,
     /// Laggards whose queue is empty again.
     pub(crate) drained: VecDeque<SessionId>,
     /// What laggards missed, on its way to them.
@@ -85,9 +86,6 @@ pub struct Hub<F> {
     pub(crate) now_ms: u64,
     pub(crate) tally: Tally,
 }
-
-/// Letters that may wait for room in one mailbox before publications are refused.
-pub(crate) const OUTBOUND_MAX: usize = 4096;
 
 impl<F: Clone> Hub<F> {
     /// An empty hub.
@@ -110,7 +108,7 @@ impl<F: Clone> Hub<F> {
             late: HashMap::default(),
             tickets: HashMap::default(),
             last_ticket: 0,
-            outbound: (0..config.workers).map(|_| VecDeque::new()).collect(),
+            outbound: (0..config.workers).map(|_| Outbound::default()).collect(),
             drained: VecDeque::new(),
             pages: VecDeque::new(),
             lag_bytes: 0,
@@ -423,16 +421,16 @@ impl<F: Clone> Hub<F> {
         }
         let waiting = &mut self.outbound[worker];
         if !waiting.is_empty() {
-            waiting.push_back(letter);
+            waiting.push(letter);
         } else if let Err(letter) = world.post(worker, letter) {
-            waiting.push_back(letter);
+            waiting.push(letter);
         }
     }
 
     /// Whether there is room for one more publication on the way to that worker. Letters that must
     /// not be lost are queued all the same; there are at most a few for each subscription.
     pub(crate) fn has_room(&self, worker: usize) -> bool {
-        self.outbound[worker].len() < OUTBOUND_MAX
+        self.outbound[worker].has_room()
     }
 
     /// Session slots there are, free ones among them: for walks in slices.
@@ -462,23 +460,18 @@ impl<F: Clone> Hub<F> {
 
     /// Letters that wait for room in somebody's mailbox.
     pub fn letters_waiting(&self) -> usize {
-        self.outbound.iter().map(VecDeque::len).sum()
+        self.outbound.iter().map(Outbound::len).sum()
     }
 
     /// Sends what did not fit, in the order in which it was to be sent. `true`: something is left.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the letter comes back to be kept, not boxed"
+    )]
     pub fn send_rest(&mut self, world: &mut impl World<Frame = F>) -> bool {
         let mut is_left = false;
         for (worker, waiting) in self.outbound.iter_mut().enumerate() {
-            while let Some(letter) = waiting.pop_front() {
-                if let Err(letter) = world.post(worker, letter) {
-                    waiting.push_front(letter);
-                    is_left = true;
-                    break;
-                }
-            }
-            if waiting.is_empty() && waiting.capacity() > 0 {
-                *waiting = VecDeque::new();
-            }
+            is_left |= !waiting.empty_into(|letter| world.post(worker, letter));
         }
         is_left
     }

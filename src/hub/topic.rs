@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::registry::Named;
 use super::session::Dialect;
-use super::types::Event;
+use super::types::{Event, Payload};
 
 /// A subscription as its topic sees it; the other half is the session's `Seat`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -160,9 +160,14 @@ impl<F> Topic<F> {
 /// on their bytes, too.
 pub(crate) fn weight(event: &Event) -> usize {
     match event {
-        Event::Publication(publication) => 1 + publication.payload.bytes.len() / USUAL_EVENT_BYTES,
+        Event::Publication(publication) => payload_weight(&publication.payload),
         _ => 1,
     }
+}
+
+/// The same of what is about to be an event.
+pub(crate) fn payload_weight(payload: &Payload) -> usize {
+    1 + payload.bytes.len() / USUAL_EVENT_BYTES
 }
 
 /// An event of more than so many bytes is a large one.

@@ -126,6 +126,36 @@ fn what_waits_for_its_fan_out_is_bounded_in_bytes() {
 }
 
 #[test]
+fn what_waits_for_another_worker_is_bounded_in_bytes() {
+    let mut sim = open();
+    let (near, far) = (channel_at(&sim, 0, "near"), channel_at(&sim, 1, "far"));
+    let (ann, bob) = (sim.connect(0, "ann"), sim.connect(1, "bob"));
+    sim.subscribe(bob, &near, false);
+    sim.settle();
+    let session = sim.out.clients[&ann].session;
+    let large = || Draft::new(json(&format!("\"{}\"", "x".repeat(1 << 20))));
+    // Worker 1 reads no letters. Its mailbox holds 16 of them, whatever their size.
+    let sent = (0..1_000)
+        .map(|_| {
+            sim.at(0, |hub, world| {
+                hub.publish(world, session, &far, large(), Default::default())
+            })
+        })
+        .take_while(|done| *done != Err(Refusal::Busy))
+        .count();
+    assert_eq!(sent, 32, "of a mebibyte each, on the way to their home");
+    assert_eq!(
+        publish(&mut sim, &near, 1),
+        Answer::Refused(Refusal::Busy),
+        "nor is there room for what subscribers there would be told"
+    );
+    sim.settle();
+    assert_eq!(sim.hubs[1].tally().published, sent as u64);
+    assert_eq!(sim.hubs[0].letters_waiting(), 0);
+    assert!(sim.hubs[0].has_room(1));
+}
+
+#[test]
 fn all_histories_together_are_bounded() {
     let limits = Limits {
         history_bytes_max: 100_000,
