@@ -47,19 +47,20 @@ pub enum Letter {
         /// What becomes of its connections.
         order: UserOrder,
     },
-    /// To a user's home: one more connection.
+    /// To a user's home: one more connection. Where their number has no limit only the first of a worker is
+    /// written about, which is enough to count users.
     LogIn {
-        /// The user.
-        user: Box<str>,
+        /// The hash of the user's name.
+        user: u64,
         /// Where it is.
         worker: u16,
         /// The connection.
         session: SessionId,
     },
-    /// To a user's home: one fewer.
+    /// To a user's home: one fewer of those that were written about.
     LogOut {
-        /// The user.
-        user: Box<str>,
+        /// The hash of the user's name.
+        user: u64,
     },
     /// From a user's home: that connection is one too many.
     TurnAway {

@@ -18,6 +18,7 @@ mod home;
 mod journaling;
 mod lag;
 mod letter;
+mod logins;
 mod options;
 mod outbound;
 mod registry;

@@ -17,6 +17,7 @@ use super::fanout::Page;
 use super::history::HistoryLedger;
 use super::journaling::Journal;
 use super::letter::{Answer, Letter, Question, ReplyTo, UserOrder};
+use super::logins::Logins;
 use super::options::{Limits, Namespaces};
 use super::outbound::Outbound;
 use super::registry::{NameHash, Registry};
@@ -56,6 +57,8 @@ pub struct Hub<F> {
     pub(crate) sessions: Sessions,
     pub(crate) topics: Registry<Topic<F>>,
     pub(crate) users: Users,
+    /// Of the users whose home is here.
+    logins: Logins,
     pub(crate) channels: Registry<Channel>,
     pub(crate) ledger: HistoryLedger,
     /// What has to be written down, if anything has.
@@ -101,6 +104,7 @@ impl<F: Clone> Hub<F> {
             sessions: Sessions::default(),
             topics: Registry::new(hash),
             users: Users::new(hash),
+            logins: Logins::default(),
             channels: Registry::new(hash),
             ledger: HistoryLedger::new(config.limits.history_bytes_max),
             journal: None,
@@ -141,9 +145,12 @@ impl<F: Clone> Hub<F> {
         self.sessions.len()
     }
 
-    /// Users with sessions here.
+    /// Users with sessions anywhere whose home is here: the sum over all workers counts everybody once.
     pub fn users(&self) -> usize {
-        self.users.len()
+        match self.is_alone() {
+            true => self.users.len(),
+            false => self.logins.users(),
+        }
     }
 
     /// Channels that live here.
@@ -222,10 +229,10 @@ impl<F: Clone> Hub<F> {
     ) -> SessionId {
         let conn_info = conn_info.map(Into::into);
         let id = self.sessions.insert(conn, dialect, user.into(), conn_info);
-        self.users.add(&mut self.sessions, id);
-        if self.limits.connections_per_user.max > 0 && !user.is_empty() {
+        let is_only_one = self.users.add(&mut self.sessions, id);
+        if self.is_told_at_home(user, is_only_one) {
             let letter = Letter::LogIn {
-                user: user.into(),
+                user: self.hash.of(user),
                 worker: self.worker,
                 session: id,
             };
@@ -242,17 +249,28 @@ impl<F: Clone> Hub<F> {
         if self.sessions.of(id).is_none() {
             return;
         }
-        self.users.remove(&mut self.sessions, id);
+        let was_only_one = self.users.remove(&mut self.sessions, id);
         let Some(session) = self.sessions.remove(id) else {
             return;
         };
         if let Some(lag) = session.lag {
             self.lag_bytes -= lag.queued_bytes;
         }
-        if self.limits.connections_per_user.max > 0 && !session.user.is_empty() {
-            let home = self.home(&session.user);
-            self.send(world, home, Letter::LogOut { user: session.user });
+        if self.is_told_at_home(&session.user, was_only_one) {
+            let user = self.hash.of(&session.user);
+            self.send(world, self.home(&session.user), Letter::LogOut { user });
         }
+    }
+
+    /// Whether a user's home hears of a session: of each if there is a limit, and else of a user's only one here.
+    fn is_told_at_home(&self, user: &str, is_only_one: bool) -> bool {
+        let is_limited = self.limits.connections_per_user.max > 0;
+        !user.is_empty() && (is_limited || is_only_one && !self.is_alone())
+    }
+
+    /// There is no other worker, nor will there be.
+    fn is_alone(&self) -> bool {
+        self.outbound.len() == 1
     }
 
     /// Takes a session out of a topic, and tells the home.
@@ -343,13 +361,13 @@ impl<F: Clone> Hub<F> {
                 worker,
                 session,
             } => {
-                let count = self.users.log_in(&user);
+                let count = self.logins.add(user);
                 let limit = self.limits.connections_per_user;
                 if !limit.allows(count, &mut self.tally.user_limit) {
                     self.send(world, worker.into(), Letter::TurnAway { session });
                 }
             }
-            Letter::LogOut { user } => self.users.log_out(&user),
+            Letter::LogOut { user } => self.logins.remove(user),
             Letter::TurnAway { session } => self.condemn(world, session, Disconnect::UserLimit),
         }
     }

@@ -76,7 +76,7 @@ impl Backend for HubBackend {
 }
 
 impl HubBackend {
-    /// From what the workers last said of themselves. A user with connections on two of them counts twice.
+    /// From what the workers last said of themselves.
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for snapshot in self.exchange.snapshots() {

@@ -148,6 +148,7 @@ fn subscribe(sim: &mut Sim, conn: u64, channel: &str, is_recovering: bool) {
 
 /// Nothing is under way: the homes know what the model knows, and every client has heard all.
 fn compare(sim: &mut Sim) {
+    compare_users(sim);
     for channel in CHANNELS {
         let log = sim.out.logs.get(channel).cloned().unwrap_or_default();
         let kept = sim.kept(channel);
@@ -182,6 +183,18 @@ fn compare(sim: &mut Sim) {
     }
 }
 
+/// Each user is counted once, wherever and however often it is there.
+fn compare_users(sim: &Sim) {
+    let clients = sim.out.clients.values();
+    let users = clients.filter_map(|client| {
+        let session = sim.hubs[client.worker].session(client.session)?;
+        Some(&session.user).filter(|user| !user.is_empty())
+    });
+    let wanted = users.collect::<BTreeSet<_>>().len();
+    let counted: usize = sim.hubs.iter().map(|hub| hub.users()).sum();
+    assert_eq!(counted, wanted, "different users");
+}
+
 /// Whoever is conflated ends with the latest of each key it was told anything of.
 fn compare_latest(sim: &Sim, channel: &str) {
     let mut latest = BTreeMap::new();
@@ -197,7 +210,14 @@ fn compare_latest(sim: &Sim, channel: &str) {
 }
 
 fn run(seed: u64, workers: usize, operations: usize, has_gap_words: bool) -> Sim {
-    let mut sim = Sim::new(workers, namespaces(), limits());
+    // A fourth of many workers has joined later, and is nobody's home.
+    let homes = workers - workers / 4;
+    let mut limits = limits();
+    if seed.is_multiple_of(2) {
+        // Nobody reaches it, but every connection is counted.
+        limits.connections_per_user = Limit::new(100);
+    }
+    let mut sim = Sim::with_homes(workers, homes, namespaces(), limits);
     sim.out.has_gap_words = has_gap_words;
     let mut dice = Dice::new(seed);
     for at in 1..=operations {

@@ -306,6 +306,39 @@ fn a_user_has_so_many_connections_and_a_dry_run_has_more() {
 }
 
 #[test]
+fn a_user_counts_once_on_however_many_workers_it_is() {
+    for max in [0, 100] {
+        for (workers, homes) in [(1, 1), (2, 2), (5, 2)] {
+            let limits = Limits {
+                connections_per_user: Limit::new(max),
+                ..Limits::default()
+            };
+            let open = Namespaces::open(Options::open());
+            let mut sim = Sim::with_homes(workers, homes, open, limits);
+            let users = |sim: &mut Sim| -> usize {
+                sim.settle();
+                sim.hubs.iter().map(|hub| hub.users()).sum()
+            };
+            let everywhere = |sim: &mut Sim, user| -> Vec<_> {
+                (0..2 * workers)
+                    .map(|n| sim.connect(n % workers, user))
+                    .collect()
+            };
+            let anns = everywhere(&mut sim, "ann");
+            everywhere(&mut sim, "");
+            let bobs = everywhere(&mut sim, "bob");
+            assert_eq!(users(&mut sim), 2, "the anonymous are nobody");
+            for left in (0..anns.len()).rev() {
+                sim.close(anns[left]);
+                assert_eq!(users(&mut sim), 1 + usize::from(left > 0));
+            }
+            bobs.into_iter().for_each(|bob| sim.close(bob));
+            assert_eq!(users(&mut sim), 0);
+        }
+    }
+}
+
+#[test]
 fn rights_are_what_the_namespace_says() {
     let options = Options {
         subscribe: Right::Users,

@@ -242,12 +242,22 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn new(workers: usize, namespaces: Namespaces, limits: Limits) -> Self {
+        Self::with_homes(workers, workers, namespaces, limits)
+    }
+
+    /// One in which only some workers are homes.
+    pub(super) fn with_homes(
+        workers: usize,
+        homes: usize,
+        namespaces: Namespaces,
+        limits: Limits,
+    ) -> Self {
         let namespaces = Arc::new(namespaces);
         let hub = |worker: usize| {
             Hub::new(&HubConfig {
                 worker: worker as u16,
                 workers: workers as u16,
-                homes: workers as u16,
+                homes: homes as u16,
                 secret: 5,
                 seed: 9,
                 namespaces: namespaces.clone(),
