@@ -130,7 +130,7 @@ impl<F: Clone> Hub<F> {
             member.set_late(true);
             self.late.insert(key, place.queued_ever);
         }
-        session.seats.all_mut()[index].place = place.push(member);
+        session.seats.all_mut()[index].place = place.push(member, session.dialect);
     }
 
     /// A session unsubscribes.

@@ -12,14 +12,21 @@ use super::world::World;
 const MEMBERS_IN_A_ROW: usize = 64;
 
 impl<F: Clone> Hub<F> {
-    /// The home tells what has happened.
-    pub(crate) fn note_event(&mut self, channel: &str, event: Event) {
+    /// The home tells what has happened. Those who are waiting get it with their answer; if none of the others
+    /// can hear it, nobody is walked to.
+    pub(crate) fn note_event(
+        &mut self,
+        world: &impl World<Frame = F>,
+        channel: &str,
+        event: Event,
+    ) {
         let Some(place) = self.topics.find(channel) else {
             return; // the last subscriber has left; the home will hear of it
         };
         let topic = self.topics.at_mut(place);
-        if topic.members.is_empty() {
-            return; // those who are waiting get it with their answer
+        let has_words = |dialect| world.has_words(dialect, channel, &event);
+        if !topic.dialects().any(has_words) {
+            return;
         }
         self.events += weight(&event);
         topic.queue.push_back(event);

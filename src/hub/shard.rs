@@ -281,7 +281,7 @@ impl<F: Clone> Hub<F> {
         seat: Seat,
     ) {
         let session = self.sessions.at_mut(id.index);
-        let client = session.conn;
+        let (client, dialect) = (session.conn, session.dialect);
         if let Some(index) = session.seats.in_topic(seat.topic) {
             session.seats.swap_remove(index);
             self.subscriptions -= 1;
@@ -296,7 +296,7 @@ impl<F: Clone> Hub<F> {
             self.tickets.remove(&(id.index, seat.topic));
         } else {
             let (sessions, place) = (&mut self.sessions, seat.place);
-            topic.remove(place, |moved, to| {
+            topic.remove(place, dialect, |moved, to| {
                 sessions.at_mut(moved.session).seats.all_mut()[moved.seat()].place = to;
             });
             self.late.remove(&(id.index, seat.topic));
@@ -354,7 +354,7 @@ impl<F: Clone> Hub<F> {
                 reply_to,
             } => self.answer(world, &channel, question, reply_to),
             Letter::Answer { reply_to, answer } => self.answered(world, reply_to, answer),
-            Letter::Event { channel, event } => self.note_event(&channel, event),
+            Letter::Event { channel, event } => self.note_event(world, &channel, event),
             Letter::User { user, order } => self.obey(world, &user, &order),
             Letter::LogIn {
                 user,

@@ -66,6 +66,8 @@ pub(crate) struct Topic<F> {
     /// Whether it is in the line of those with something to tell.
     pub(crate) is_lined_up: bool,
     pub(crate) members: Vec<Member>,
+    /// How many of them speak which dialect.
+    speakers: [u32; Dialect::COUNT],
     pub(crate) queue: VecDeque<Event>,
     /// How many events have ever been queued.
     pub(crate) queued_ever: u64,
@@ -87,6 +89,7 @@ impl<F> Topic<F> {
             waiting: 0,
             is_lined_up: false,
             members: Vec::new(),
+            speakers: [0; Dialect::COUNT],
             queue: VecDeque::new(),
             queued_ever: 0,
             wave: None,
@@ -109,14 +112,27 @@ impl<F> Topic<F> {
         self.queue.iter().chain(under_way).map(weight).sum()
     }
 
-    pub(crate) fn push(&mut self, member: Member) -> u32 {
+    /// What the members speak.
+    pub(crate) fn dialects(&self) -> impl Iterator<Item = Dialect> {
+        let all = Dialect::ALL.into_iter();
+        all.filter(|dialect| self.speakers[*dialect as usize] > 0)
+    }
+
+    pub(crate) fn push(&mut self, member: Member, dialect: Dialect) -> u32 {
         let place = self.members.len() as u32;
         self.members.push(member);
+        self.speakers[dialect as usize] += 1;
         place
     }
 
     /// Takes a member out. `moved` is told of each other member that changes its place.
-    pub(crate) fn remove(&mut self, place: u32, mut moved: impl FnMut(Member, u32)) {
+    pub(crate) fn remove(
+        &mut self,
+        place: u32,
+        dialect: Dialect,
+        mut moved: impl FnMut(Member, u32),
+    ) {
+        self.speakers[dialect as usize] -= 1;
         let mut hole = place as usize;
         if let Some(wave) = &mut self.wave
             && hole < wave.cursor

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dice::Dice;
 use super::sim::Sim;
 use crate::hub::{
-    Answer, HistoryQuery, Limit, Limits, Namespaces, Options, Policy, Question, Recovery, Tiers,
+    Answer, Dialect, HistoryQuery, Limit, Limits, Namespaces, Options, Policy, Question, Recovery,
+    Tiers,
 };
 
 fn namespaces() -> Namespaces {
@@ -88,7 +89,8 @@ fn operate(sim: &mut Sim, dice: &mut Dice) {
     }
     match (dice.roll(100), conn) {
         (0..3, _) | (_, None) if conns.len() < 60 => {
-            sim.connect(dice.roll(workers), USERS[dice.roll(USERS.len())]);
+            let (worker, user) = (dice.roll(workers), USERS[dice.roll(USERS.len())]);
+            sim.connect_with(worker, user, Dialect::ALL[dice.roll(Dialect::COUNT)]);
         }
         (3, Some(conn)) => sim.close(conn),
         (5..17, Some(conn)) => {
@@ -240,13 +242,14 @@ fn tallied(sim: &Sim, what: impl Fn(&crate::hub::Tally) -> u64) -> u64 {
 #[test]
 fn a_million_operations_equal_the_model() {
     let share = 1_000_000 / 8;
-    let mut totals = [0; 9];
+    let mut totals = [0; 10];
     for (workers, seeds) in [(1, 0..2), (2, 2..4), (3, 4..6), (8, 6..8)] {
         for seed in seeds {
             let has_gap_words = seed % 2 == 0;
             let sim = run(0x9E37_79B9 + seed, workers, share, has_gap_words);
             let counted = [
                 sim.out.told,
+                sim.out.comings,
                 sim.out.recovered,
                 sim.out.not_recovered,
                 sim.out.gaps,
@@ -260,7 +263,9 @@ fn a_million_operations_equal_the_model() {
         }
     }
     // A world in which nothing of this happened would prove nothing.
-    println!("told, recovered, not, gaps, published, cut off, held, lost, limited: {totals:?}");
+    println!(
+        "told, comings, recovered, not, gaps, published, cut off, held, lost, limited: {totals:?}"
+    );
     assert!(totals.iter().all(|total| *total > 50), "{totals:?}");
 }
 

@@ -2,8 +2,8 @@
 
 use super::sim::{Sim, json};
 use crate::hub::{
-    Answer, ClientId, Disconnect, Draft, HistoryQuery, Limit, Limits, Namespaces, Options, Policy,
-    Position, Question, Refusal, Right, Subscribe, Tiers, Unsubscribed, UserOrder,
+    Answer, ClientId, Dialect, Disconnect, Draft, HistoryQuery, Limit, Limits, Namespaces, Options,
+    Policy, Position, Question, Refusal, Right, Subscribe, Tiers, Unsubscribed, UserOrder,
 };
 
 fn open() -> Sim {
@@ -46,6 +46,44 @@ fn a_small_room_does_not_wait_for_a_large_one() {
     }
     assert_eq!(sim.out.told - before, 1002);
     assert!((10..=12).contains(&slices), "{slices} slices");
+}
+
+#[test]
+fn who_comes_and_goes_is_news_only_where_somebody_can_hear_it() {
+    let mut sim = open();
+    // One channel that lives here and one that lives elsewhere.
+    for channel in [channel_at(&sim, 0, "near"), channel_at(&sim, 1, "far")] {
+        let come = |sim: &mut Sim, dialect| {
+            let conn = sim.connect_with(0, "", dialect);
+            sim.subscribe(conn, &channel, false);
+            sim.carry_all();
+            conn
+        };
+        let events = |sim: &Sim| sim.hubs[0].events_waiting();
+        for _ in 0..100 {
+            come(&mut sim, Dialect::Raw);
+            assert_eq!(events(&sim), 0, "nobody has words for it");
+        }
+        let listener = come(&mut sim, Dialect::Centrifuge);
+        let first = come(&mut sim, Dialect::Raw);
+        for _ in 0..9 {
+            come(&mut sim, Dialect::Raw);
+        }
+        sim.close(first);
+        sim.carry_all();
+        assert_eq!(
+            events(&sim),
+            12,
+            "eleven came, itself among them, and one went"
+        );
+        let before = sim.out.comings;
+        sim.settle();
+        assert_eq!(sim.out.comings - before, 12, "one listener hears them all");
+        sim.close(listener);
+        sim.carry_all();
+        come(&mut sim, Dialect::Raw);
+        assert_eq!(events(&sim), 0, "it is gone, and so is its interest");
+    }
 }
 
 #[test]

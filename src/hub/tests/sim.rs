@@ -62,6 +62,8 @@ pub(super) struct Outside {
     pub(super) not_recovered: u64,
     pub(super) gaps: u64,
     pub(super) told: u64,
+    /// Those of them that were about somebody's coming or going.
+    pub(super) comings: u64,
     pub(super) has_gap_words: bool,
 }
 
@@ -79,9 +81,17 @@ pub(super) struct Seen<'a> {
 impl World for Seen<'_> {
     type Frame = Frame;
 
-    fn encode(&mut self, _: Dialect, channel: &str, event: &Event) -> Option<Frame> {
-        let has_words = self.out.has_gap_words || !matches!(event, Event::Gap { .. });
-        has_words.then(|| Arc::new((channel.to_owned(), event.clone())))
+    fn has_words(&self, dialect: Dialect, _: &str, event: &Event) -> bool {
+        match event {
+            Event::Publication(_) => true,
+            Event::Join(_) | Event::Leave(_) => dialect != Dialect::Raw,
+            Event::Gap { .. } => self.out.has_gap_words,
+        }
+    }
+
+    fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<Frame> {
+        let frame = || Arc::new((channel.to_owned(), event.clone()));
+        self.has_words(dialect, channel, event).then(frame)
     }
 
     fn deliver(&mut self, conn: u64, frames: &[Frame]) -> usize {
@@ -186,7 +196,7 @@ impl Outside {
                 member.excused = *to as usize;
                 member.next = *to as usize;
             }
-            Event::Join(_) | Event::Leave(_) => {}
+            Event::Join(_) | Event::Leave(_) => self.comings += 1,
         }
     }
 
@@ -306,11 +316,15 @@ impl Sim {
     }
 
     pub(super) fn connect(&mut self, worker: usize, user: &str) -> u64 {
+        self.connect_with(worker, user, Dialect::Raw)
+    }
+
+    pub(super) fn connect_with(&mut self, worker: usize, user: &str, dialect: Dialect) -> u64 {
         self.last_conn += 1;
         let conn = self.last_conn;
         // The client has to be there before anybody can say anything to it.
         let session = self.at(worker, |hub, world| {
-            hub.connect(world, conn, Dialect::Raw, user, None)
+            hub.connect(world, conn, dialect, user, None)
         });
         self.out.clients.insert(
             conn,
@@ -548,17 +562,30 @@ impl Sim {
         }
         for round in 0.. {
             assert!(round < 1_000_000, "it never settles");
-            let mut moved = false;
-            for from in 0..self.out.workers {
-                for to in 0..self.out.workers {
-                    moved |= self.carry(from, to);
-                }
-                moved |= self.fan_out(from, 64);
+            let mut moved = self.carry_each();
+            for worker in 0..self.out.workers {
+                moved |= self.fan_out(worker, 64);
             }
             if !moved {
                 return;
             }
         }
+    }
+
+    /// Every letter, and those that they are answered with.
+    pub(super) fn carry_all(&mut self) {
+        while self.carry_each() {}
+    }
+
+    /// A letter from each box; whether there was any.
+    fn carry_each(&mut self) -> bool {
+        let mut is_any = false;
+        for from in 0..self.out.workers {
+            for to in 0..self.out.workers {
+                is_any |= self.carry(from, to);
+            }
+        }
+        is_any
     }
 
     /// Asks a channel's home, through the front door.
