@@ -193,6 +193,8 @@ pub enum ReplyTo {
         channel: Box<str>,
         /// Which of its attempts this is.
         ticket: u32,
+        /// It has no wish to hear who comes and goes.
+        is_aloof: bool,
         /// What it asked.
         request: Request,
     },

@@ -12,6 +12,7 @@
 mod allowance;
 mod asking;
 mod channel;
+mod ear;
 mod fanout;
 mod history;
 mod home;

@@ -510,9 +510,16 @@ impl<F: Clone> Hub<F> {
                 session,
                 channel,
                 ticket,
+                is_aloof,
                 request,
                 ..
-            } => self.seated(world, session, &channel, ticket, (&request, &answer)),
+            } => self.seated(
+                world,
+                session,
+                &channel,
+                (ticket, is_aloof),
+                (&request, &answer),
+            ),
             ReplyTo::Straggler {
                 session, channel, ..
             } => {

@@ -214,6 +214,7 @@ impl Call<'_> {
                 recover: recover_since,
                 chan_info: chan_info.as_deref(),
                 is_entitled: true,
+                ..hub::Subscribe::default()
             };
             visitor.put_into(id, &channel, how, expire_at_s);
         })

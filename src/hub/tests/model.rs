@@ -90,7 +90,10 @@ fn operate(sim: &mut Sim, dice: &mut Dice) {
     match (dice.roll(100), conn) {
         (0..3, _) | (_, None) if conns.len() < 60 => {
             let (worker, user) = (dice.roll(workers), USERS[dice.roll(USERS.len())]);
-            sim.connect_with(worker, user, Dialect::ALL[dice.roll(Dialect::COUNT)]);
+            let dialect = Dialect::ALL[dice.roll(Dialect::COUNT)];
+            let conn = sim.connect_with(worker, user, dialect);
+            let client = sim.out.clients.get_mut(&conn).expect("it has just come");
+            client.is_aloof = dice.roll(2) > 0;
         }
         (3, Some(conn)) => sim.close(conn),
         (5..17, Some(conn)) => {

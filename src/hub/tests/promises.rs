@@ -53,16 +53,21 @@ fn who_comes_and_goes_is_news_only_where_somebody_can_hear_it() {
     let mut sim = open();
     // One channel that lives here and one that lives elsewhere.
     for channel in [channel_at(&sim, 0, "near"), channel_at(&sim, 1, "far")] {
-        let come = |sim: &mut Sim, dialect| {
+        let come_as = |sim: &mut Sim, dialect, is_aloof| {
             let conn = sim.connect_with(0, "", dialect);
+            let client = sim.out.clients.get_mut(&conn);
+            client.expect("it has just come").is_aloof = is_aloof;
             sim.subscribe(conn, &channel, false);
             sim.carry_all();
             conn
         };
+        let come = |sim: &mut Sim, dialect| come_as(sim, dialect, false);
         let events = |sim: &Sim| sim.hubs[0].events_waiting();
         for _ in 0..100 {
             come(&mut sim, Dialect::Raw);
             assert_eq!(events(&sim), 0, "nobody has words for it");
+            come_as(&mut sim, Dialect::Centrifuge, true);
+            assert_eq!(events(&sim), 0, "nobody wants to hear it");
         }
         let listener = come(&mut sim, Dialect::Centrifuge);
         let first = come(&mut sim, Dialect::Raw);

@@ -39,6 +39,8 @@ pub(super) struct Client {
     /// Where it was when it left.
     pub(super) left: BTreeMap<String, (usize, Position)>,
     pub(super) is_stalled: bool,
+    /// How it subscribes.
+    pub(super) is_aloof: bool,
     pub(super) queued_bytes: usize,
     pub(super) disconnected: Option<Disconnect>,
 }
@@ -196,7 +198,10 @@ impl Outside {
                 member.excused = *to as usize;
                 member.next = *to as usize;
             }
-            Event::Join(_) | Event::Leave(_) => self.comings += 1,
+            Event::Join(_) | Event::Leave(_) => {
+                assert!(!client.is_aloof, "{conn} hears who comes and goes");
+                self.comings += 1;
+            }
         }
     }
 
@@ -334,6 +339,7 @@ impl Sim {
                 channels: BTreeMap::new(),
                 left: BTreeMap::new(),
                 is_stalled: false,
+                is_aloof: false,
                 queued_bytes: 0,
                 disconnected: None,
             },
@@ -351,7 +357,7 @@ impl Sim {
         self.last_number += 1;
         let number = self.last_number;
         let client = self.out.clients.get_mut(&conn).expect("it is connected");
-        let (worker, session) = (client.worker, client.session);
+        let (worker, session, is_aloof) = (client.worker, client.session, client.is_aloof);
         let left = client.left.get(channel).filter(|_| is_recovering).copied();
         if !client.channels.contains_key(channel) {
             let membership = Membership {
@@ -366,6 +372,7 @@ impl Sim {
         }
         let how = Subscribe {
             recover: left.map(|left| left.1),
+            is_aloof,
             ..Subscribe::default()
         };
         let request = Request { number, note: None };
