@@ -196,7 +196,8 @@ pub static OPTIONS: &[Knob<Namespace>] = &[
         group: Group::Namespace,
         kind: Kind::Switch(toggle!(join_leave)),
         brief: "Whether subscribers are told who comes and goes",
-        story: "A room of N costs N messages for each who comes. Leave it off in large rooms.",
+        story: "Clients of Centrifugo are told if their subscription asks for it. A room of N \
+            who listen costs N messages for each who comes: leave it off in large rooms.",
         example: "on",
         also: &["join-leave-events", "joins"],
     },

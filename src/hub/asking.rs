@@ -17,6 +17,8 @@ pub struct Subscribe<'a> {
     pub chan_info: Option<&'a str>,
     /// It has a subscription token for this channel, or the server itself subscribes it.
     pub is_entitled: bool,
+    /// It has no wish to hear who comes and goes.
+    pub is_aloof: bool,
 }
 
 impl<F: Clone> Hub<F> {
@@ -75,6 +77,7 @@ impl<F: Clone> Hub<F> {
             session: id,
             channel: channel.into(),
             ticket: self.last_ticket,
+            is_aloof: how.is_aloof,
             request,
         };
         self.ask(world, channel, question, reply_to);
@@ -103,7 +106,7 @@ impl<F: Clone> Hub<F> {
         world: &mut impl World<Frame = F>,
         id: SessionId,
         channel: &str,
-        ticket: u32,
+        (ticket, is_aloof): (u32, bool),
         (request, answer): (&Request, &Answer),
     ) {
         let Some(topic) = self.topics.find(channel) else {
@@ -125,12 +128,12 @@ impl<F: Clone> Hub<F> {
         }
         let place = self.topics.at_mut(topic);
         place.waiting -= 1;
-        let mut member = Member::new(id.index, index);
+        let mut member = Member::new(id.index, index, is_aloof);
         if place.has_old_news() {
             member.set_late(true);
             self.late.insert(key, place.queued_ever);
         }
-        session.seats.all_mut()[index].place = place.push(member);
+        session.seats.all_mut()[index].place = place.push(member, session.dialect);
     }
 
     /// A session unsubscribes.

@@ -1,7 +1,8 @@
 //! Telling the members: waves through topics in slices, and what becomes of laggards.
 
+use super::ear::Ear;
 use super::lag::{Behind, page_length};
-use super::session::{Dialect, SessionId};
+use super::session::SessionId;
 use super::shard::Hub;
 use super::topic::{Framed, Topic, Wave, weight};
 use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
@@ -25,14 +26,21 @@ pub struct Left {
 }
 
 impl<F: Clone> Hub<F> {
-    /// The home tells what has happened.
-    pub(crate) fn note_event(&mut self, channel: &str, event: Event) {
+    /// The home tells what has happened. Those who are waiting get it with their answer; if none of the others
+    /// can hear it, nobody is walked to.
+    pub(crate) fn note_event(
+        &mut self,
+        world: &impl World<Frame = F>,
+        channel: &str,
+        event: Event,
+    ) {
         let Some(place) = self.topics.find(channel) else {
             return; // the last subscriber has left; the home will hear of it
         };
         let topic = self.topics.at_mut(place);
-        if topic.members.is_empty() {
-            return; // those who are waiting get it with their answer
+        let can_hear = |ear: Ear| ear.can_hear(world, channel, &event);
+        if !topic.ears().any(can_hear) {
+            return;
         }
         self.events += weight(&event);
         topic.queue.push_back(event);
@@ -147,19 +155,20 @@ impl<F: Clone> Hub<F> {
             }
         }
         let session = self.sessions.at_mut(index);
+        let (ear, conn) = (member.ear(session.dialect), session.conn);
         if session.is_condemned.is_some() {
             return;
         }
         if let Some(behind) = session.lag.as_mut().and_then(|lag| lag.behind_in(place)) {
             let first = since.saturating_sub(wave.first) as usize;
-            for event in wave.events.iter().skip(first) {
+            let news = wave.events.iter().skip(first);
+            for event in news.filter(|event| ear.wants(event)) {
                 self.tally.slow_lost += behind.note(event);
             }
             return;
         }
-        let (dialect, conn) = (session.dialect, session.conn);
-        let framed = wave.frames[dialect as usize]
-            .get_or_insert_with(|| frame(world, topic, (wave.first, &wave.events), dialect));
+        let framed = wave.frames[ear.index()]
+            .get_or_insert_with(|| frame(world, topic, (wave.first, &wave.events), ear));
         let frames = framed.since(since);
         if frames.is_empty() {
             return;
@@ -403,19 +412,21 @@ pub(crate) struct Page<F> {
     next: Option<u64>,
 }
 
-/// A wave's events in one dialect.
+/// A wave's events for one ear.
 fn frame<W: World>(
     world: &mut W,
     topic: &Topic<W::Frame>,
     (first, events): (u64, &[Event]),
-    dialect: Dialect,
+    ear: Ear,
 ) -> Framed<W::Frame> {
     let mut framed = Framed {
         frames: Vec::with_capacity(events.len()),
         numbers: Vec::with_capacity(events.len()),
     };
     for (number, event) in (first..).zip(events) {
-        if let Some(frame) = world.encode(dialect, &topic.name, event) {
+        if ear.wants(event)
+            && let Some(frame) = world.encode(ear.dialect, &topic.name, event)
+        {
             framed.frames.push(frame);
             framed.numbers.push(number);
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::session::SessionId;
+use super::topic::{payload_weight, weight};
 use super::types::{
     ClientId, ClientInfo, Disconnect, Event, HistoryPage, HistoryQuery, Payload, Position,
     Presence, PresenceStats, Refusal, Subscribed, Unsubscribed,
@@ -46,25 +47,40 @@ pub enum Letter {
         /// What becomes of its connections.
         order: UserOrder,
     },
-    /// To a user's home: one more connection.
+    /// To a user's home: one more connection. Where their number has no limit only the first of a worker is
+    /// written about, which is enough to count users.
     LogIn {
-        /// The user.
-        user: Box<str>,
+        /// The hash of the user's name.
+        user: u64,
         /// Where it is.
         worker: u16,
         /// The connection.
         session: SessionId,
     },
-    /// To a user's home: one fewer.
+    /// To a user's home: one fewer of those that were written about.
     LogOut {
-        /// The user.
-        user: Box<str>,
+        /// The hash of the user's name.
+        user: u64,
     },
     /// From a user's home: that connection is one too many.
     TurnAway {
         /// The connection.
         session: SessionId,
     },
+}
+
+impl Letter {
+    /// What it counts for while it waits, as events do. What an answer carries is the history's, and bounded there.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Event { event, .. } => weight(event),
+            Self::Ask {
+                question: Question::Publish(draft),
+                ..
+            } => payload_weight(&draft.payload),
+            _ => 1,
+        }
+    }
 }
 
 /// What is asked of a channel's home.
@@ -177,6 +193,8 @@ pub enum ReplyTo {
         channel: Box<str>,
         /// Which of its attempts this is.
         ticket: u32,
+        /// It has no wish to hear who comes and goes.
+        is_aloof: bool,
         /// What it asked.
         request: Request,
     },

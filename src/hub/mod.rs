@@ -12,13 +12,16 @@
 mod allowance;
 mod asking;
 mod channel;
+mod ear;
 mod fanout;
 mod history;
 mod home;
 mod journaling;
 mod lag;
 mod letter;
+mod logins;
 mod options;
+mod outbound;
 mod registry;
 mod session;
 mod shard;

@@ -28,6 +28,8 @@ impl SessionId {
 impl Dialect {
     /// How many there are.
     pub const COUNT: usize = 3;
+    /// All of them, each at its own number.
+    pub const ALL: [Self; Self::COUNT] = [Self::Centrifuge, Self::Chat, Self::Raw];
 }
 
 /// Names one session of one worker, for ever.

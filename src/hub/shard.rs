@@ -17,7 +17,9 @@ use super::fanout::Page;
 use super::history::HistoryLedger;
 use super::journaling::Journal;
 use super::letter::{Answer, Letter, Question, ReplyTo, UserOrder};
+use super::logins::Logins;
 use super::options::{Limits, Namespaces};
+use super::outbound::Outbound;
 use super::registry::{NameHash, Registry};
 use super::session::{Dialect, Seat, Session, SessionId, Sessions};
 use super::topic::Topic;
@@ -55,6 +57,8 @@ pub struct Hub<F> {
     pub(crate) sessions: Sessions,
     pub(crate) topics: Registry<Topic<F>>,
     pub(crate) users: Users,
+    /// Of the users whose home is here.
+    logins: Logins,
     pub(crate) channels: Registry<Channel>,
     pub(crate) ledger: HistoryLedger,
     /// What has to be written down, if anything has.
@@ -70,7 +74,7 @@ pub struct Hub<F> {
     pub(crate) tickets: HashMap<(u32, u32), u32, foldhash::fast::RandomState>,
     pub(crate) last_ticket: u32,
     /// Letters that did not fit into somebody's mailbox.
-    outbound: Vec<VecDeque<Letter>>,
+    outbound: Vec<Outbound>,
     /// Laggards whose queue is empty again.
     pub(crate) drained: VecDeque<SessionId>,
     /// What laggards missed, on its way to them.
@@ -88,9 +92,6 @@ pub struct Hub<F> {
     pub(crate) tally: Tally,
 }
 
-/// Letters that may wait for room in one mailbox before publications are refused.
-pub(crate) const OUTBOUND_MAX: usize = 4096;
-
 impl<F: Clone> Hub<F> {
     /// An empty hub.
     pub fn new(config: &HubConfig) -> Self {
@@ -105,6 +106,7 @@ impl<F: Clone> Hub<F> {
             sessions: Sessions::default(),
             topics: Registry::new(hash),
             users: Users::new(hash),
+            logins: Logins::default(),
             channels: Registry::new(hash),
             ledger: HistoryLedger::new(config.limits.history_bytes_max),
             journal: None,
@@ -113,7 +115,7 @@ impl<F: Clone> Hub<F> {
             late: HashMap::default(),
             tickets: HashMap::default(),
             last_ticket: 0,
-            outbound: (0..config.workers).map(|_| VecDeque::new()).collect(),
+            outbound: (0..config.workers).map(|_| Outbound::default()).collect(),
             drained: VecDeque::new(),
             pages: VecDeque::new(),
             lag_bytes: 0,
@@ -146,9 +148,12 @@ impl<F: Clone> Hub<F> {
         self.sessions.len()
     }
 
-    /// Users with sessions here.
+    /// Users with sessions anywhere whose home is here: the sum over all workers counts everybody once.
     pub fn users(&self) -> usize {
-        self.users.len()
+        match self.is_alone() {
+            true => self.users.len(),
+            false => self.logins.users(),
+        }
     }
 
     /// Channels that live here.
@@ -227,10 +232,10 @@ impl<F: Clone> Hub<F> {
     ) -> SessionId {
         let conn_info = conn_info.map(Into::into);
         let id = self.sessions.insert(conn, dialect, user.into(), conn_info);
-        self.users.add(&mut self.sessions, id);
-        if self.limits.connections_per_user.max > 0 && !user.is_empty() {
+        let is_only_one = self.users.add(&mut self.sessions, id);
+        if self.is_told_at_home(user, is_only_one) {
             let letter = Letter::LogIn {
-                user: user.into(),
+                user: self.hash.of(user),
                 worker: self.worker,
                 session: id,
             };
@@ -247,17 +252,28 @@ impl<F: Clone> Hub<F> {
         if self.sessions.of(id).is_none() {
             return;
         }
-        self.users.remove(&mut self.sessions, id);
+        let was_only_one = self.users.remove(&mut self.sessions, id);
         let Some(session) = self.sessions.remove(id) else {
             return;
         };
         if let Some(lag) = session.lag {
             self.lag_bytes -= lag.queued_bytes;
         }
-        if self.limits.connections_per_user.max > 0 && !session.user.is_empty() {
-            let home = self.home(&session.user);
-            self.send(world, home, Letter::LogOut { user: session.user });
+        if self.is_told_at_home(&session.user, was_only_one) {
+            let user = self.hash.of(&session.user);
+            self.send(world, self.home(&session.user), Letter::LogOut { user });
         }
+    }
+
+    /// Whether a user's home hears of a session: of each if there is a limit, and else of a user's only one here.
+    fn is_told_at_home(&self, user: &str, is_only_one: bool) -> bool {
+        let is_limited = self.limits.connections_per_user.max > 0;
+        !user.is_empty() && (is_limited || is_only_one && !self.is_alone())
+    }
+
+    /// There is no other worker, nor will there be.
+    fn is_alone(&self) -> bool {
+        self.outbound.len() == 1
     }
 
     /// Takes a session out of a topic, and tells the home.
@@ -268,7 +284,7 @@ impl<F: Clone> Hub<F> {
         seat: Seat,
     ) {
         let session = self.sessions.at_mut(id.index);
-        let client = session.conn;
+        let (client, dialect) = (session.conn, session.dialect);
         if let Some(index) = session.seats.in_topic(seat.topic) {
             session.seats.swap_remove(index);
             self.subscriptions -= 1;
@@ -283,7 +299,7 @@ impl<F: Clone> Hub<F> {
             self.tickets.remove(&(id.index, seat.topic));
         } else {
             let (sessions, place) = (&mut self.sessions, seat.place);
-            topic.remove(place, |moved, to| {
+            topic.remove(place, dialect, |moved, to| {
                 sessions.at_mut(moved.session).seats.all_mut()[moved.seat()].place = to;
             });
             self.late.remove(&(id.index, seat.topic));
@@ -342,20 +358,20 @@ impl<F: Clone> Hub<F> {
                 reply_to,
             } => self.answer(world, &channel, question, reply_to),
             Letter::Answer { reply_to, answer } => self.answered(world, reply_to, answer),
-            Letter::Event { channel, event } => self.note_event(&channel, event),
+            Letter::Event { channel, event } => self.note_event(world, &channel, event),
             Letter::User { user, order } => self.obey(world, &user, &order),
             Letter::LogIn {
                 user,
                 worker,
                 session,
             } => {
-                let count = self.users.log_in(&user);
+                let count = self.logins.add(user);
                 let limit = self.limits.connections_per_user;
                 if !limit.allows(count, &mut self.tally.user_limit) {
                     self.send(world, worker.into(), Letter::TurnAway { session });
                 }
             }
-            Letter::LogOut { user } => self.users.log_out(&user),
+            Letter::LogOut { user } => self.logins.remove(user),
             Letter::TurnAway { session } => self.condemn(world, session, Disconnect::UserLimit),
         }
     }
@@ -427,16 +443,16 @@ impl<F: Clone> Hub<F> {
         }
         let waiting = &mut self.outbound[worker];
         if !waiting.is_empty() {
-            waiting.push_back(letter);
+            waiting.push(letter);
         } else if let Err(letter) = world.post(worker, letter) {
-            waiting.push_back(letter);
+            waiting.push(letter);
         }
     }
 
     /// Whether there is room for one more publication on the way to that worker. Letters that must
     /// not be lost are queued all the same; there are at most a few for each subscription.
     pub(crate) fn has_room(&self, worker: usize) -> bool {
-        self.outbound[worker].len() < OUTBOUND_MAX
+        self.outbound[worker].has_room()
     }
 
     /// Session slots there are, free ones among them: for walks in slices.
@@ -466,23 +482,18 @@ impl<F: Clone> Hub<F> {
 
     /// Letters that wait for room in somebody's mailbox.
     pub fn letters_waiting(&self) -> usize {
-        self.outbound.iter().map(VecDeque::len).sum()
+        self.outbound.iter().map(Outbound::len).sum()
     }
 
     /// Sends what did not fit, in the order in which it was to be sent. `true`: something is left.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the letter comes back to be kept, not boxed"
+    )]
     pub fn send_rest(&mut self, world: &mut impl World<Frame = F>) -> bool {
         let mut is_left = false;
         for (worker, waiting) in self.outbound.iter_mut().enumerate() {
-            while let Some(letter) = waiting.pop_front() {
-                if let Err(letter) = world.post(worker, letter) {
-                    waiting.push_front(letter);
-                    is_left = true;
-                    break;
-                }
-            }
-            if waiting.is_empty() && waiting.capacity() > 0 {
-                *waiting = VecDeque::new();
-            }
+            is_left |= !waiting.empty_into(|letter| world.post(worker, letter));
         }
         is_left
     }
@@ -503,9 +514,16 @@ impl<F: Clone> Hub<F> {
                 session,
                 channel,
                 ticket,
+                is_aloof,
                 request,
                 ..
-            } => self.seated(world, session, &channel, ticket, (&request, &answer)),
+            } => self.seated(
+                world,
+                session,
+                &channel,
+                (ticket, is_aloof),
+                (&request, &answer),
+            ),
             ReplyTo::Straggler {
                 session, channel, ..
             } => {

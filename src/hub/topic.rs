@@ -14,35 +14,46 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::ear::Ear;
 use super::registry::Named;
 use super::session::Dialect;
-use super::types::Event;
+use super::types::{Event, Payload};
 
 /// A subscription as its topic sees it; the other half is the session's `Seat`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Member {
     pub(crate) session: u32,
-    /// The index among the session's seats, and in the highest bit whether the member joined while
-    /// something was queued that it is not to be told.
+    /// The index among the session's seats, and in the two highest bits whether the member joined while
+    /// something was queued that it is not to be told, and whether it is aloof.
     seat: u32,
 }
 
 impl Member {
     const LATE: u32 = 1 << 31;
+    const ALOOF: u32 = 1 << 30;
+    const FLAGS: u32 = Self::LATE | Self::ALOOF;
 
-    pub(crate) fn new(session: u32, seat: usize) -> Self {
+    pub(crate) fn new(session: u32, seat: usize, is_aloof: bool) -> Self {
         Self {
             session,
-            seat: seat as u32,
+            seat: seat as u32 | if is_aloof { Self::ALOOF } else { 0 },
         }
     }
 
     pub(crate) fn seat(self) -> usize {
-        (self.seat & !Self::LATE) as usize
+        (self.seat & !Self::FLAGS) as usize
     }
 
     pub(crate) fn set_seat(&mut self, seat: usize) {
-        self.seat = seat as u32 | self.seat & Self::LATE;
+        self.seat = seat as u32 | self.seat & Self::FLAGS;
+    }
+
+    /// What it can hear, speaking that dialect.
+    pub(crate) fn ear(self, dialect: Dialect) -> Ear {
+        Ear {
+            dialect,
+            is_aloof: self.seat & Self::ALOOF != 0,
+        }
     }
 
     pub(crate) fn is_late(self) -> bool {
@@ -66,6 +77,8 @@ pub(crate) struct Topic<F> {
     /// Whether it is in the line of those with something to tell.
     pub(crate) is_lined_up: bool,
     pub(crate) members: Vec<Member>,
+    /// How many of them have which ear.
+    ears: [u32; Ear::COUNT],
     pub(crate) queue: VecDeque<Event>,
     /// How many events have ever been queued.
     pub(crate) queued_ever: u64,
@@ -87,6 +100,7 @@ impl<F> Topic<F> {
             waiting: 0,
             is_lined_up: false,
             members: Vec::new(),
+            ears: [0; Ear::COUNT],
             queue: VecDeque::new(),
             queued_ever: 0,
             wave: None,
@@ -109,15 +123,27 @@ impl<F> Topic<F> {
         self.queue.iter().chain(under_way).map(weight).sum()
     }
 
-    pub(crate) fn push(&mut self, member: Member) -> u32 {
+    /// What the members can hear.
+    pub(crate) fn ears(&self) -> impl Iterator<Item = Ear> {
+        Ear::all().filter(|ear| self.ears[ear.index()] > 0)
+    }
+
+    pub(crate) fn push(&mut self, member: Member, dialect: Dialect) -> u32 {
         let place = self.members.len() as u32;
         self.members.push(member);
+        self.ears[member.ear(dialect).index()] += 1;
         place
     }
 
     /// Takes a member out. `moved` is told of each other member that changes its place.
-    pub(crate) fn remove(&mut self, place: u32, mut moved: impl FnMut(Member, u32)) {
+    pub(crate) fn remove(
+        &mut self,
+        place: u32,
+        dialect: Dialect,
+        mut moved: impl FnMut(Member, u32),
+    ) {
         let mut hole = place as usize;
+        self.ears[self.members[hole].ear(dialect).index()] -= 1;
         if let Some(wave) = &mut self.wave
             && hole < wave.cursor
         {
@@ -160,9 +186,14 @@ impl<F> Topic<F> {
 /// on their bytes, too.
 pub(crate) fn weight(event: &Event) -> usize {
     match event {
-        Event::Publication(publication) => 1 + publication.payload.bytes.len() / USUAL_EVENT_BYTES,
+        Event::Publication(publication) => payload_weight(&publication.payload),
         _ => 1,
     }
+}
+
+/// The same of what is about to be an event.
+pub(crate) fn payload_weight(payload: &Payload) -> usize {
+    1 + payload.bytes.len() / USUAL_EVENT_BYTES
 }
 
 /// An event of more than so many bytes is a large one.
@@ -176,13 +207,13 @@ pub(crate) struct Wave<F> {
     /// The number of the first, counted as in `queued_ever`.
     pub(crate) first: u64,
     pub(crate) events: Vec<Event>,
-    /// The same in each dialect, made when the first who speaks it is served.
-    pub(crate) frames: [Option<Framed<F>>; Dialect::COUNT],
+    /// The same for each ear, made when the first who has it is served.
+    pub(crate) frames: [Option<Framed<F>>; Ear::COUNT],
     /// Members below this are yet to be served.
     pub(crate) cursor: usize,
 }
 
-/// A wave's events in one dialect. An event that it has no words for has no frame.
+/// A wave's events for one ear. An event that it cannot hear has no frame.
 pub(crate) struct Framed<F> {
     pub(crate) frames: Vec<F>,
     /// `frames[i]` is the event `numbers[i]`.

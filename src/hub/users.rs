@@ -1,9 +1,9 @@
-//! Which sessions of this worker are whose; and, at a user's home, how many there are everywhere.
+//! Which sessions of this worker are whose.
 //!
 //! Sessions of a user are a chain through the sessions themselves: the table holds four bytes for
 //! each user.
 
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 
 use super::registry::NameHash;
 use super::session::{SessionId, Sessions};
@@ -15,8 +15,6 @@ const NOBODY: u32 = u32::MAX;
 pub(crate) struct Users {
     hash: NameHash,
     first: HashTable<u32>,
-    /// At home: connections everywhere, for those who have a limit.
-    logged_in: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
 }
 
 impl Users {
@@ -24,7 +22,6 @@ impl Users {
         Self {
             hash,
             first: HashTable::new(),
-            logged_in: HashMap::default(),
         }
     }
 
@@ -33,43 +30,45 @@ impl Users {
         self.first.len()
     }
 
-    /// Notes a new session. The anonymous are nobody's.
-    pub(crate) fn add(&mut self, sessions: &mut Sessions, id: SessionId) {
+    /// Notes a new session; whether it is its user's only one here. The anonymous are nobody's.
+    pub(crate) fn add(&mut self, sessions: &mut Sessions, id: SessionId) -> bool {
         let user = &sessions.at(id.index).user;
         if user.is_empty() {
-            return;
+            return false;
         }
         let hash = self.hash.of(user);
         let is_it = |first: &u32| sessions.at(*first).user == *user;
         if let Some(first) = self.first.find_mut(hash, is_it) {
             let next = std::mem::replace(first, id.index);
             sessions.at_mut(id.index).next_of_user = next;
-        } else {
-            let seed = self.hash;
-            self.first
-                .insert_unique(hash, id.index, |first| seed.of(&sessions.at(*first).user));
+            return false;
         }
+        let seed = self.hash;
+        self.first
+            .insert_unique(hash, id.index, |first| seed.of(&sessions.at(*first).user));
+        true
     }
 
-    /// Forgets a session that is about to be removed.
-    pub(crate) fn remove(&mut self, sessions: &mut Sessions, id: SessionId) {
+    /// Forgets a session that is about to be removed; whether it was its user's only one here.
+    pub(crate) fn remove(&mut self, sessions: &mut Sessions, id: SessionId) -> bool {
         let user = &sessions.at(id.index).user;
         if user.is_empty() {
-            return;
+            return false;
         }
         let next = sessions.at(id.index).next_of_user;
         let is_it = |first: &u32| sessions.at(*first).user == *user;
         let Ok(mut entry) = self.first.find_entry(self.hash.of(user), is_it) else {
-            return;
+            return false;
         };
         let first = *entry.get();
+        let is_only_one = first == id.index && next == NOBODY;
         if first != id.index {
             let mut before = first;
             while sessions.at(before).next_of_user != id.index {
                 before = sessions.at(before).next_of_user;
             }
             sessions.at_mut(before).next_of_user = next;
-        } else if next == NOBODY {
+        } else if is_only_one {
             entry.remove();
             if self.first.is_empty() {
                 self.first = HashTable::new();
@@ -77,6 +76,7 @@ impl Users {
         } else {
             *entry.get_mut() = next;
         }
+        is_only_one
     }
 
     /// The sessions of a user.
@@ -92,22 +92,5 @@ impl Users {
             at = sessions.at(at).next_of_user;
         }
         found
-    }
-
-    /// At home: one more connection; how many there are now.
-    pub(crate) fn log_in(&mut self, user: &str) -> usize {
-        let count = self.logged_in.entry(user.into()).or_insert(0);
-        *count += 1;
-        *count as usize
-    }
-
-    /// At home: one fewer.
-    pub(crate) fn log_out(&mut self, user: &str) {
-        if let Some(count) = self.logged_in.get_mut(user) {
-            *count -= 1;
-            if *count == 0 {
-                self.logged_in.remove(user);
-            }
-        }
     }
 }

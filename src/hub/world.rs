@@ -10,7 +10,11 @@ pub trait World {
     /// A message framed for the wire, cheap to clone.
     type Frame: Clone;
 
-    /// Frames an event for all who speak `dialect`. `None`: it has no words for such an event.
+    /// Whether `dialect` has words for such an event in that channel. Nothing is done for an event that none of
+    /// a channel's dialects has words for.
+    fn has_words(&self, dialect: Dialect, channel: &str, event: &Event) -> bool;
+
+    /// Frames an event for all who speak `dialect`; `None` if it [has no words](Self::has_words) for it.
     fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<Self::Frame>;
 
     /// Sends frames to a connection of this worker, in order and in one write. Returns the bytes

@@ -31,6 +31,10 @@ struct Told {
 impl World for Told {
     type Frame = Event;
 
+    fn has_words(&self, _: Dialect, _: &str, _: &Event) -> bool {
+        true
+    }
+
     fn encode(&mut self, _: Dialect, _: &str, event: &Event) -> Option<Event> {
         Some(event.clone())
     }

@@ -76,7 +76,7 @@ impl Backend for HubBackend {
 }
 
 impl HubBackend {
-    /// From what the workers last said of themselves. A user with connections on two of them counts twice.
+    /// From what the workers last said of themselves.
     fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for snapshot in self.exchange.snapshots() {
@@ -214,6 +214,7 @@ impl Call<'_> {
                 recover: recover_since,
                 chan_info: chan_info.as_deref(),
                 is_entitled: true,
+                ..hub::Subscribe::default()
             };
             visitor.put_into(id, &channel, how, expire_at_s);
         })

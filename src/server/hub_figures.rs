@@ -17,7 +17,7 @@ const FIGURES: &[Figure] = &[
     (
         "throng_hub_users",
         Kind::Gauge,
-        "Users with connections, counted at each worker.",
+        "Different users with connections.",
         |s| s.users as u64,
     ),
     (

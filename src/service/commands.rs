@@ -122,6 +122,7 @@ impl Service {
                 recover: known.and_then(|(_, position)| *position),
                 chan_info: sub.chan_info.as_deref(),
                 is_entitled: true,
+                ..hub::Subscribe::default()
             };
             let asked = hub.subscribe(&mut floor, id, &sub.channel, how, hub::Request::default());
             if asked.is_err()
@@ -304,6 +305,7 @@ fn subscribe(
         recover: wanted.recover,
         chan_info: grant.as_ref().and_then(|grant| grant.chan_info.as_deref()),
         is_entitled: grant.is_some(),
+        is_aloof: !wanted.join_leave,
     };
     let request = hub::Request {
         number,

@@ -107,7 +107,7 @@ pub struct Snapshot {
     pub door: DoorTally,
     /// Connections that have logged in.
     pub sessions: usize,
-    /// Different users among them, here.
+    /// Different users with connections anywhere, of those whose home is here.
     pub users: usize,
     /// Channels that live here.
     pub channels: usize,

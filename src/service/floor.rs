@@ -289,6 +289,10 @@ impl<'a> Floor<'a> {
 impl World for Floor<'_> {
     type Frame = SharedFrame;
 
+    fn has_words(&self, dialect: Dialect, channel: &str, event: &Event) -> bool {
+        frames::has_words(dialect, channel, event)
+    }
+
     fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<SharedFrame> {
         frames::frame(dialect, channel, event, &mut self.desk.scratch)
     }

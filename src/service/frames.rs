@@ -7,6 +7,22 @@ use crate::hub::{ChannelName, Dialect, Event};
 use crate::reactor::SharedFrame;
 use crate::ws::frame::Kind;
 
+/// Whether a dialect has words for an event.
+pub(super) fn has_words(dialect: Dialect, channel: &str, event: &Event) -> bool {
+    match (dialect, event) {
+        (_, Event::Publication(_)) => true,
+        (Dialect::Centrifuge, Event::Join(_) | Event::Leave(_)) => true,
+        // Whoever is told of one way or the other subscribes again, and recovers.
+        (Dialect::Centrifuge, Event::Gap { .. }) => false,
+        // Who reads a personal channel is one user, and knows where else it is logged in.
+        (Dialect::Chat, Event::Join(_) | Event::Leave(_)) => {
+            ChannelName::new(channel).is_ok_and(|name| name.personal_to().is_none())
+        }
+        (Dialect::Chat, Event::Gap { .. }) => true,
+        (Dialect::Raw, _) => false,
+    }
+}
+
 /// The frame for an event; `None` if the dialect has no words for it. `scratch` is any buffer.
 pub(super) fn frame(
     dialect: Dialect,
@@ -14,17 +30,14 @@ pub(super) fn frame(
     event: &Event,
     scratch: &mut Vec<u8>,
 ) -> Option<SharedFrame> {
+    if !has_words(dialect, channel, event) {
+        return None;
+    }
     scratch.clear();
     match dialect {
         Dialect::Centrifuge => append_push(scratch, channel, &push(event)?),
         Dialect::Chat => {
-            let channel = ChannelName::new(channel).ok()?;
-            // Who reads a personal channel is one user, and knows where else it is logged in.
-            let is_about_people = matches!(event, Event::Join(_) | Event::Leave(_));
-            if is_about_people && channel.personal_to().is_some() {
-                return None;
-            }
-            chat::append_event(scratch, channel, event);
+            chat::append_event(scratch, ChannelName::new(channel).ok()?, event);
         }
         Dialect::Raw => {
             return raw::frame(event).map(|frame| match frame {
@@ -41,7 +54,7 @@ pub(super) fn frame(
 /// What a large event may leave of the buffer it needed.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 
-/// A gap has no push: a client that is told of one way or the other subscribes again, and recovers.
+/// A gap has no push.
 fn push(event: &Event) -> Option<Push<'_>> {
     Some(match event {
         Event::Publication(publication) => Push::Publication(publication),
@@ -65,8 +78,8 @@ mod tests {
         Some(String::from_utf8_lossy(&bytes[header..]).into_owned())
     }
 
-    #[test]
-    fn each_dialect_says_what_it_has_words_for() {
+    /// One of each kind.
+    fn events() -> [Event; 4] {
         let publication = Event::Publication(Arc::new(Publication {
             offset: 7,
             unix_ms: 1,
@@ -75,13 +88,19 @@ mod tests {
             key: None,
             tags: Box::default(),
         }));
-        let join = Event::Join(Arc::new(ClientInfo {
+        let bob = Arc::new(ClientInfo {
             user: "bob".into(),
             client: ClientId(1),
             conn_info: None,
             chan_info: None,
-        }));
-        let gap = Event::Gap { from: 1, to: 2 };
+        });
+        let (join, leave) = (Event::Join(bob.clone()), Event::Leave(bob));
+        [publication, join, leave, Event::Gap { from: 1, to: 2 }]
+    }
+
+    #[test]
+    fn each_dialect_says_what_it_has_words_for() {
+        let [publication, join, _, gap] = events();
         let says = |dialect, event| said(dialect, "room", event);
         let push = says(Dialect::Centrifuge, &publication);
         let expected = r#"{"push":{"channel":"room","pub":{"data":{"text":"hi"},"offset":7}}}"#;
@@ -95,5 +114,18 @@ mod tests {
         let raw = says(Dialect::Raw, &publication);
         assert_eq!(raw.as_deref(), Some("{\"text\":\"hi\"}"));
         assert_eq!(says(Dialect::Raw, &join), None);
+    }
+
+    #[test]
+    fn what_a_dialect_has_words_for_it_says() {
+        for dialect in Dialect::ALL {
+            for channel in ["room", "chat:room", "#bob"] {
+                for event in &events() {
+                    let is_said = said(dialect, channel, event).is_some();
+                    let has_words = has_words(dialect, channel, event);
+                    assert_eq!(is_said, has_words, "{dialect:?} {channel} {event:?}");
+                }
+            }
+        }
     }
 }

@@ -107,6 +107,10 @@ impl Outside {
 impl World for Seen<'_> {
     type Frame = Arc<Publication>;
 
+    fn has_words(&self, _: Dialect, _: &str, _: &Event) -> bool {
+        true
+    }
+
     fn encode(&mut self, _: Dialect, _: &str, event: &Event) -> Option<Self::Frame> {
         match event {
             Event::Publication(publication) => Some(publication.clone()),

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dice::Dice;
 use super::sim::Sim;
 use crate::hub::{
-    Answer, HistoryQuery, Limit, Limits, Namespaces, Options, Policy, Question, Recovery, Tiers,
+    Answer, Dialect, HistoryQuery, Limit, Limits, Namespaces, Options, Policy, Question, Recovery,
+    Tiers,
 };
 
 fn namespaces() -> Namespaces {
@@ -88,7 +89,11 @@ fn operate(sim: &mut Sim, dice: &mut Dice) {
     }
     match (dice.roll(100), conn) {
         (0..3, _) | (_, None) if conns.len() < 60 => {
-            sim.connect(dice.roll(workers), USERS[dice.roll(USERS.len())]);
+            let (worker, user) = (dice.roll(workers), USERS[dice.roll(USERS.len())]);
+            let dialect = Dialect::ALL[dice.roll(Dialect::COUNT)];
+            let conn = sim.connect_with(worker, user, dialect);
+            let client = sim.out.clients.get_mut(&conn).expect("it has just come");
+            client.is_aloof = dice.roll(2) > 0;
         }
         (3, Some(conn)) => sim.close(conn),
         (5..17, Some(conn)) => {
@@ -148,6 +153,7 @@ fn subscribe(sim: &mut Sim, conn: u64, channel: &str, is_recovering: bool) {
 
 /// Nothing is under way: the homes know what the model knows, and every client has heard all.
 fn compare(sim: &mut Sim) {
+    compare_users(sim);
     for channel in CHANNELS {
         let log = sim.out.logs.get(channel).cloned().unwrap_or_default();
         let kept = sim.kept(channel);
@@ -182,6 +188,18 @@ fn compare(sim: &mut Sim) {
     }
 }
 
+/// Each user is counted once, wherever and however often it is there.
+fn compare_users(sim: &Sim) {
+    let clients = sim.out.clients.values();
+    let users = clients.filter_map(|client| {
+        let session = sim.hubs[client.worker].session(client.session)?;
+        Some(&session.user).filter(|user| !user.is_empty())
+    });
+    let wanted = users.collect::<BTreeSet<_>>().len();
+    let counted: usize = sim.hubs.iter().map(|hub| hub.users()).sum();
+    assert_eq!(counted, wanted, "different users");
+}
+
 /// Whoever is conflated ends with the latest of each key it was told anything of.
 fn compare_latest(sim: &Sim, channel: &str) {
     let mut latest = BTreeMap::new();
@@ -197,7 +215,14 @@ fn compare_latest(sim: &Sim, channel: &str) {
 }
 
 fn run(seed: u64, workers: usize, operations: usize, has_gap_words: bool) -> Sim {
-    let mut sim = Sim::new(workers, namespaces(), limits());
+    // A fourth of many workers has joined later, and is nobody's home.
+    let homes = workers - workers / 4;
+    let mut limits = limits();
+    if seed.is_multiple_of(2) {
+        // Nobody reaches it, but every connection is counted.
+        limits.connections_per_user = Limit::new(100);
+    }
+    let mut sim = Sim::with_homes(workers, homes, namespaces(), limits);
     sim.out.has_gap_words = has_gap_words;
     let mut dice = Dice::new(seed);
     for at in 1..=operations {
@@ -220,13 +245,14 @@ fn tallied(sim: &Sim, what: impl Fn(&crate::hub::Tally) -> u64) -> u64 {
 #[test]
 fn a_million_operations_equal_the_model() {
     let share = 1_000_000 / 8;
-    let mut totals = [0; 9];
+    let mut totals = [0; 10];
     for (workers, seeds) in [(1, 0..2), (2, 2..4), (3, 4..6), (8, 6..8)] {
         for seed in seeds {
             let has_gap_words = seed % 2 == 0;
             let sim = run(0x9E37_79B9 + seed, workers, share, has_gap_words);
             let counted = [
                 sim.out.told,
+                sim.out.comings,
                 sim.out.recovered,
                 sim.out.not_recovered,
                 sim.out.gaps,
@@ -240,7 +266,9 @@ fn a_million_operations_equal_the_model() {
         }
     }
     // A world in which nothing of this happened would prove nothing.
-    println!("told, recovered, not, gaps, published, cut off, held, lost, limited: {totals:?}");
+    println!(
+        "told, comings, recovered, not, gaps, published, cut off, held, lost, limited: {totals:?}"
+    );
     assert!(totals.iter().all(|total| *total > 50), "{totals:?}");
 }
 

@@ -2,8 +2,8 @@
 
 use super::sim::{Sim, json};
 use crate::hub::{
-    Answer, ClientId, Disconnect, Draft, HistoryQuery, Limit, Limits, Namespaces, Options, Policy,
-    Position, Question, Refusal, Right, Subscribe, Tiers, Unsubscribed, UserOrder,
+    Answer, ClientId, Dialect, Disconnect, Draft, HistoryQuery, Limit, Limits, Namespaces, Options,
+    Policy, Position, Question, Refusal, Right, Subscribe, Tiers, Unsubscribed, UserOrder,
 };
 
 fn open() -> Sim {
@@ -46,6 +46,49 @@ fn a_small_room_does_not_wait_for_a_large_one() {
     }
     assert_eq!(sim.out.told - before, 1002);
     assert!((10..=12).contains(&slices), "{slices} slices");
+}
+
+#[test]
+fn who_comes_and_goes_is_news_only_where_somebody_can_hear_it() {
+    let mut sim = open();
+    // One channel that lives here and one that lives elsewhere.
+    for channel in [channel_at(&sim, 0, "near"), channel_at(&sim, 1, "far")] {
+        let come_as = |sim: &mut Sim, dialect, is_aloof| {
+            let conn = sim.connect_with(0, "", dialect);
+            let client = sim.out.clients.get_mut(&conn);
+            client.expect("it has just come").is_aloof = is_aloof;
+            sim.subscribe(conn, &channel, false);
+            sim.carry_all();
+            conn
+        };
+        let come = |sim: &mut Sim, dialect| come_as(sim, dialect, false);
+        let events = |sim: &Sim| sim.hubs[0].events_waiting();
+        for _ in 0..100 {
+            come(&mut sim, Dialect::Raw);
+            assert_eq!(events(&sim), 0, "nobody has words for it");
+            come_as(&mut sim, Dialect::Centrifuge, true);
+            assert_eq!(events(&sim), 0, "nobody wants to hear it");
+        }
+        let listener = come(&mut sim, Dialect::Centrifuge);
+        let first = come(&mut sim, Dialect::Raw);
+        for _ in 0..9 {
+            come(&mut sim, Dialect::Raw);
+        }
+        sim.close(first);
+        sim.carry_all();
+        assert_eq!(
+            events(&sim),
+            12,
+            "eleven came, itself among them, and one went"
+        );
+        let before = sim.out.comings;
+        sim.settle();
+        assert_eq!(sim.out.comings - before, 12, "one listener hears them all");
+        sim.close(listener);
+        sim.carry_all();
+        come(&mut sim, Dialect::Raw);
+        assert_eq!(events(&sim), 0, "it is gone, and so is its interest");
+    }
 }
 
 #[test]
@@ -123,6 +166,36 @@ fn what_waits_for_its_fan_out_is_bounded_in_bytes() {
     assert!((32..=64).contains(&taken), "{taken} of a mebibyte each");
     sim.close(conn);
     assert_eq!(sim.hubs[0].events_waiting(), 0, "nobody is left to be told");
+}
+
+#[test]
+fn what_waits_for_another_worker_is_bounded_in_bytes() {
+    let mut sim = open();
+    let (near, far) = (channel_at(&sim, 0, "near"), channel_at(&sim, 1, "far"));
+    let (ann, bob) = (sim.connect(0, "ann"), sim.connect(1, "bob"));
+    sim.subscribe(bob, &near, false);
+    sim.settle();
+    let session = sim.out.clients[&ann].session;
+    let large = || Draft::new(json(&format!("\"{}\"", "x".repeat(1 << 20))));
+    // Worker 1 reads no letters. Its mailbox holds 16 of them, whatever their size.
+    let sent = (0..1_000)
+        .map(|_| {
+            sim.at(0, |hub, world| {
+                hub.publish(world, session, &far, large(), Default::default())
+            })
+        })
+        .take_while(|done| *done != Err(Refusal::Busy))
+        .count();
+    assert_eq!(sent, 32, "of a mebibyte each, on the way to their home");
+    assert_eq!(
+        publish(&mut sim, &near, 1),
+        Answer::Refused(Refusal::Busy),
+        "nor is there room for what subscribers there would be told"
+    );
+    sim.settle();
+    assert_eq!(sim.hubs[1].tally().published, sent as u64);
+    assert_eq!(sim.hubs[0].letters_waiting(), 0);
+    assert!(sim.hubs[0].has_room(1));
 }
 
 #[test]
@@ -272,6 +345,39 @@ fn a_user_has_so_many_connections_and_a_dry_run_has_more() {
         assert_eq!(ended.count(), cut_off);
         let counted: u64 = sim.hubs.iter().map(|hub| hub.tally().user_limit).sum();
         assert_eq!(counted, 1);
+    }
+}
+
+#[test]
+fn a_user_counts_once_on_however_many_workers_it_is() {
+    for max in [0, 100] {
+        for (workers, homes) in [(1, 1), (2, 2), (5, 2)] {
+            let limits = Limits {
+                connections_per_user: Limit::new(max),
+                ..Limits::default()
+            };
+            let open = Namespaces::open(Options::open());
+            let mut sim = Sim::with_homes(workers, homes, open, limits);
+            let users = |sim: &mut Sim| -> usize {
+                sim.settle();
+                sim.hubs.iter().map(|hub| hub.users()).sum()
+            };
+            let everywhere = |sim: &mut Sim, user| -> Vec<_> {
+                (0..2 * workers)
+                    .map(|n| sim.connect(n % workers, user))
+                    .collect()
+            };
+            let anns = everywhere(&mut sim, "ann");
+            everywhere(&mut sim, "");
+            let bobs = everywhere(&mut sim, "bob");
+            assert_eq!(users(&mut sim), 2, "the anonymous are nobody");
+            for left in (0..anns.len()).rev() {
+                sim.close(anns[left]);
+                assert_eq!(users(&mut sim), 1 + usize::from(left > 0));
+            }
+            bobs.into_iter().for_each(|bob| sim.close(bob));
+            assert_eq!(users(&mut sim), 0);
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Client {
     /// Where it was when it left.
     pub(super) left: BTreeMap<String, (usize, Position)>,
     pub(super) is_stalled: bool,
+    /// How it subscribes.
+    pub(super) is_aloof: bool,
     pub(super) queued_bytes: usize,
     pub(super) disconnected: Option<Disconnect>,
 }
@@ -62,6 +64,8 @@ pub(super) struct Outside {
     pub(super) not_recovered: u64,
     pub(super) gaps: u64,
     pub(super) told: u64,
+    /// Those of them that were about somebody's coming or going.
+    pub(super) comings: u64,
     pub(super) has_gap_words: bool,
 }
 
@@ -79,9 +83,17 @@ pub(super) struct Seen<'a> {
 impl World for Seen<'_> {
     type Frame = Frame;
 
-    fn encode(&mut self, _: Dialect, channel: &str, event: &Event) -> Option<Frame> {
-        let has_words = self.out.has_gap_words || !matches!(event, Event::Gap { .. });
-        has_words.then(|| Arc::new((channel.to_owned(), event.clone())))
+    fn has_words(&self, dialect: Dialect, _: &str, event: &Event) -> bool {
+        match event {
+            Event::Publication(_) => true,
+            Event::Join(_) | Event::Leave(_) => dialect != Dialect::Raw,
+            Event::Gap { .. } => self.out.has_gap_words,
+        }
+    }
+
+    fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<Frame> {
+        let frame = || Arc::new((channel.to_owned(), event.clone()));
+        self.has_words(dialect, channel, event).then(frame)
     }
 
     fn deliver(&mut self, conn: u64, frames: &[Frame]) -> usize {
@@ -186,7 +198,10 @@ impl Outside {
                 member.excused = *to as usize;
                 member.next = *to as usize;
             }
-            Event::Join(_) | Event::Leave(_) => {}
+            Event::Join(_) | Event::Leave(_) => {
+                assert!(!client.is_aloof, "{conn} hears who comes and goes");
+                self.comings += 1;
+            }
         }
     }
 
@@ -242,12 +257,22 @@ pub(super) struct Sim {
 
 impl Sim {
     pub(super) fn new(workers: usize, namespaces: Namespaces, limits: Limits) -> Self {
+        Self::with_homes(workers, workers, namespaces, limits)
+    }
+
+    /// One in which only some workers are homes.
+    pub(super) fn with_homes(
+        workers: usize,
+        homes: usize,
+        namespaces: Namespaces,
+        limits: Limits,
+    ) -> Self {
         let namespaces = Arc::new(namespaces);
         let hub = |worker: usize| {
             Hub::new(&HubConfig {
                 worker: worker as u16,
                 workers: workers as u16,
-                homes: workers as u16,
+                homes: homes as u16,
                 secret: 5,
                 seed: 9,
                 namespaces: namespaces.clone(),
@@ -296,11 +321,15 @@ impl Sim {
     }
 
     pub(super) fn connect(&mut self, worker: usize, user: &str) -> u64 {
+        self.connect_with(worker, user, Dialect::Raw)
+    }
+
+    pub(super) fn connect_with(&mut self, worker: usize, user: &str, dialect: Dialect) -> u64 {
         self.last_conn += 1;
         let conn = self.last_conn;
         // The client has to be there before anybody can say anything to it.
         let session = self.at(worker, |hub, world| {
-            hub.connect(world, conn, Dialect::Raw, user, None)
+            hub.connect(world, conn, dialect, user, None)
         });
         self.out.clients.insert(
             conn,
@@ -310,6 +339,7 @@ impl Sim {
                 channels: BTreeMap::new(),
                 left: BTreeMap::new(),
                 is_stalled: false,
+                is_aloof: false,
                 queued_bytes: 0,
                 disconnected: None,
             },
@@ -327,7 +357,7 @@ impl Sim {
         self.last_number += 1;
         let number = self.last_number;
         let client = self.out.clients.get_mut(&conn).expect("it is connected");
-        let (worker, session) = (client.worker, client.session);
+        let (worker, session, is_aloof) = (client.worker, client.session, client.is_aloof);
         let left = client.left.get(channel).filter(|_| is_recovering).copied();
         if !client.channels.contains_key(channel) {
             let membership = Membership {
@@ -342,6 +372,7 @@ impl Sim {
         }
         let how = Subscribe {
             recover: left.map(|left| left.1),
+            is_aloof,
             ..Subscribe::default()
         };
         let request = Request { number, note: None };
@@ -539,17 +570,30 @@ impl Sim {
         }
         for round in 0.. {
             assert!(round < 1_000_000, "it never settles");
-            let mut moved = false;
-            for from in 0..self.out.workers {
-                for to in 0..self.out.workers {
-                    moved |= self.carry(from, to);
-                }
-                moved |= self.fan_out(from, 64);
+            let mut moved = self.carry_each();
+            for worker in 0..self.out.workers {
+                moved |= self.fan_out(worker, 64);
             }
             if !moved {
                 return;
             }
         }
+    }
+
+    /// Every letter, and those that they are answered with.
+    pub(super) fn carry_all(&mut self) {
+        while self.carry_each() {}
+    }
+
+    /// A letter from each box; whether there was any.
+    fn carry_each(&mut self) -> bool {
+        let mut is_any = false;
+        for from in 0..self.out.workers {
+            for to in 0..self.out.workers {
+                is_any |= self.carry(from, to);
+            }
+        }
+        is_any
     }
 
     /// Asks a channel's home, through the front door.

@@ -135,6 +135,21 @@ fn centrifugos_sdk_reaches_people_and_channels() {
 }
 
 #[test]
+fn users_are_counted_once_on_however_many_workers() {
+    let (server, _scratch) = start("users");
+    let users = ["alice", "bob"].iter().cycle().take(16);
+    let people: Vec<_> = users.map(|user| connect(&server, user)).collect();
+    let wait_for = |clients, users| {
+        super::until(&server, "clients and users are counted", |figures| {
+            figures["throng_hub_clients"] == clients && figures["throng_hub_users"] == users
+        });
+    };
+    wait_for(16.0, 2.0);
+    drop(people);
+    wait_for(0.0, 0.0);
+}
+
+#[test]
 fn prometheus_likes_the_figures_of_channels() {
     let (server, _scratch) = start("metrics");
     let mut alice = connect(&server, "alice");

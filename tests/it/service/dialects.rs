@@ -1,5 +1,8 @@
 //! Three dialects, by hand.
 
+use serde_json::json;
+
+use super::client::Client;
 use super::{CENTRIFUGE, Folder, Talk, enter, token};
 use crate::harness::op;
 
@@ -46,6 +49,35 @@ fn all_dialects_meet_on_a_channel_across_workers() {
     raw.send_frame(op::FIN | op::BINARY, &[0, 1, 2]);
     raw.expect(op::FIN | op::BINARY, &[0, 1, 2]);
     centrifuge.hear_of(r#""data":"AAEC""#);
+}
+
+#[test]
+fn who_asks_is_told_who_comes_and_nobody_else() {
+    let folder = Folder::new("comings");
+    let server = folder.open().workers(2).start();
+    let mut curious = Client::connect(server.addr(), "");
+    let mut aloof = Client::connect(server.addr(), "");
+    let wish = json!({ "channel": "room", "join_leave": true });
+    assert!(curious.ask("subscribe", &wish)["subscribe"].is_object());
+    aloof.subscribe("room", None);
+    let mut raw = enter(server.addr(), "/raw/room");
+    raw.say("1");
+    let told = |client: &mut Client| {
+        let mut comings = 0;
+        loop {
+            let push = &client.next().unwrap()["push"];
+            comings += usize::from(push["join"].is_object());
+            if push["pub"].is_object() {
+                return comings;
+            }
+        }
+    };
+    assert_eq!(
+        told(&mut curious),
+        3,
+        "itself, the other one and the raw one"
+    );
+    assert_eq!(told(&mut aloof), 0);
 }
 
 #[test]
