@@ -1,9 +1,11 @@
 //! Events as each dialect says them, framed once for all who speak it.
 
+use std::sync::Arc;
+
 use crate::dialect::centrifuge::{Push, append_push};
 use crate::dialect::raw::Frame;
 use crate::dialect::{chat, raw};
-use crate::hub::{ChannelName, Dialect, Event};
+use crate::hub::{ChannelName, Dialect, Event, Gap, Publication};
 use crate::reactor::SharedFrame;
 use crate::ws::frame::Kind;
 
@@ -33,55 +35,86 @@ pub(super) fn frame(
             });
         }
     }
+    Some(text_frame(scratch))
+}
+
+/// The frame for the first publication behind a gap that [`frame`] had no frame for.
+pub(super) fn frame_behind(
+    dialect: Dialect,
+    channel: &str,
+    gap: &Gap,
+    publication: &Arc<Publication>,
+    scratch: &mut Vec<u8>,
+) -> Option<SharedFrame> {
+    if dialect == Dialect::Centrifuge {
+        scratch.clear();
+        append_push(scratch, channel, &Push::PublicationBehind(gap, publication));
+        return Some(text_frame(scratch));
+    }
+    frame(
+        dialect,
+        channel,
+        &Event::Publication(publication.clone()),
+        scratch,
+    )
+}
+
+fn text_frame(scratch: &mut Vec<u8>) -> SharedFrame {
     let frame = SharedFrame::message(Kind::Text, scratch);
     scratch.shrink_to(SCRATCH_BYTES_KEPT);
-    Some(frame)
+    frame
 }
 
 /// What a large event may leave of the buffer it needed.
 const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 
-/// A gap has no push: a client that is told of one way or the other subscribes again, and recovers.
+/// A gap has no push: it is told with the publication behind it, or the client subscribes again.
 fn push(event: &Event) -> Option<Push<'_>> {
     Some(match event {
         Event::Publication(publication) => Push::Publication(publication),
         Event::Join(client) => Push::Join(client),
         Event::Leave(client) => Push::Leave(client),
-        Event::Gap { .. } => return None,
+        Event::Gap(_) => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::hub::{ClientId, ClientInfo, Publication};
+    use crate::hub::{ClientId, ClientInfo};
 
     fn said(dialect: Dialect, channel: &str, event: &Event) -> Option<String> {
-        let frame = frame(dialect, channel, event, &mut Vec::new())?;
+        frame(dialect, channel, event, &mut Vec::new()).map(|frame| text(&frame))
+    }
+
+    fn text(frame: &SharedFrame) -> String {
         let bytes = frame.bytes();
         let header = if bytes[1] < 126 { 2 } else { 4 };
-        Some(String::from_utf8_lossy(&bytes[header..]).into_owned())
+        String::from_utf8_lossy(&bytes[header..]).into_owned()
     }
 
     #[test]
     fn each_dialect_says_what_it_has_words_for() {
-        let publication = Event::Publication(Arc::new(Publication {
+        let said_at_7 = Arc::new(Publication {
             offset: 7,
             unix_ms: 1,
             payload: raw::text_payload("{\"text\":\"hi\"}"),
             publisher: None,
             key: None,
             tags: Box::default(),
-        }));
+        });
+        let publication = Event::Publication(said_at_7.clone());
         let join = Event::Join(Arc::new(ClientInfo {
             user: "bob".into(),
             client: ClientId(1),
             conn_info: None,
             chan_info: None,
         }));
-        let gap = Event::Gap { from: 1, to: 2 };
+        let missed = Gap {
+            publications: 2,
+            offsets: Some((5, 6)),
+        };
+        let gap = Event::Gap(missed);
         let says = |dialect, event| said(dialect, "room", event);
         let push = says(Dialect::Centrifuge, &publication);
         let expected = r#"{"push":{"channel":"room","pub":{"data":{"text":"hi"},"offset":7}}}"#;
@@ -95,5 +128,15 @@ mod tests {
         let raw = says(Dialect::Raw, &publication);
         assert_eq!(raw.as_deref(), Some("{\"text\":\"hi\"}"));
         assert_eq!(says(Dialect::Raw, &join), None);
+        assert_eq!(says(Dialect::Raw, &gap), None);
+
+        let behind = |dialect| {
+            let frame = frame_behind(dialect, "room", &missed, &said_at_7, &mut Vec::new());
+            text(&frame.expect("a publication is told in every dialect"))
+        };
+        let push = behind(Dialect::Centrifuge);
+        let tags = r#""offset":7,"tags":{"missed":"2","missed_offsets":"5-6"}}}}"#;
+        assert!(push.ends_with(tags), "{push}");
+        assert_eq!(behind(Dialect::Raw), "{\"text\":\"hi\"}");
     }
 }

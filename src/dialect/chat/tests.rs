@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::hub::{ClientId, ClientInfo};
+use crate::hub::{ClientId, ClientInfo, Gap};
 
 fn parse(frame: &str) -> Result<Request<'_>, Invalid> {
     Request::parse(frame)
@@ -297,8 +297,18 @@ fn comings_goings_and_gaps_are_told() {
             json!({"type": "leave", "room": "r", "user": "bob"}),
         ),
         (
-            Event::Gap { from: 812, to: 960 },
-            json!({"type": "gap", "room": "r", "first": 812, "last": 960}),
+            Event::Gap(Gap {
+                publications: 149,
+                offsets: Some((812, 960)),
+            }),
+            json!({"type": "gap", "room": "r", "missed": 149, "first": 812, "last": 960}),
+        ),
+        (
+            Event::Gap(Gap {
+                publications: 149,
+                offsets: None,
+            }),
+            json!({"type": "gap", "room": "r", "missed": 149}),
         ),
     ];
     for (event, expected) in table {
