@@ -227,6 +227,8 @@ pub enum Reply<'a> {
         room: &'a str,
         /// Where it stands; what it missed is sent behind this, as events.
         subscribed: &'a Subscribed,
+        /// JSON of the application's, if that has put it there.
+        payload: Option<&'a str>,
     },
     /// It is out of the room.
     Left {
@@ -295,11 +297,16 @@ pub fn append_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
             line.json("messageId", id.json());
             line.text("status", progress.word());
         }
-        Reply::Joined { room, subscribed } => {
+        Reply::Joined {
+            room,
+            subscribed,
+            payload,
+        } => {
             line.text("type", "joined");
             line.text("room", room);
             fill_position(line, subscribed.position);
             line.flag("recovered", subscribed.recovered);
+            line.json_if_any("data", *payload);
         }
         Reply::Left { room } => {
             line.text("type", "left");

@@ -23,6 +23,8 @@ pub enum Push<'a> {
         position: Option<Position>,
         /// Whether it may recover.
         recoverable: bool,
+        /// JSON of the application's.
+        payload: Option<&'a str>,
     },
     /// Something for this connection only; its channel is empty.
     Message(&'a Payload),
@@ -67,6 +69,7 @@ fn fill(line: &mut Object<'_>, push: &Push<'_>) {
         Push::Subscribe {
             position,
             recoverable,
+            payload,
         } => line.object("subscribe", |entry| {
             entry.flag("recoverable", *recoverable);
             if let Some(position) = position {
@@ -74,6 +77,7 @@ fn fill(line: &mut Object<'_>, push: &Push<'_>) {
                 entry.number_if_any("offset", position.offset);
                 entry.flag("positioned", true);
             }
+            entry.json_if_any("data", *payload);
         }),
         Push::Message(payload) => line.object("message", |entry| entry.payload("data", payload)),
         Push::Disconnect(why) => line.object("disconnect", |entry| fill_code(entry, close(*why))),

@@ -451,8 +451,17 @@ fn pushes_have_the_shapes_clients_read() {
             Push::Subscribe {
                 position: Some(at(1, 2)),
                 recoverable: true,
+                payload: None,
             },
             json!({"subscribe": {"recoverable": true, "positioned": true, "epoch": "00000002", "offset": 1}}),
+        ),
+        (
+            Push::Subscribe {
+                position: None,
+                recoverable: false,
+                payload: Some("[1,\n2]"),
+            },
+            json!({"subscribe": {"data": [1, 2]}}),
         ),
         (Push::Message(&payload), json!({"message": {"data": "x"}})),
         (

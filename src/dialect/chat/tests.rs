@@ -190,8 +190,17 @@ fn answers_are_those_of_the_readme() {
             Reply::Joined {
                 room: "r",
                 subscribed: &subscribed,
+                payload: None,
             },
             json!({"type": "joined", "room": "r", "seq": 43, "epoch": "0000000a", "recovered": true}),
+        ),
+        (
+            Reply::Joined {
+                room: "r",
+                subscribed: &Subscribed::default(),
+                payload: Some("{\"hi\":1}"),
+            },
+            json!({"type": "joined", "room": "r", "data": {"hi": 1}}),
         ),
         (
             Reply::Left { room: "r" },
