@@ -35,6 +35,7 @@ pub mod rooms;
 pub mod roster;
 mod sealed;
 mod sending;
+pub mod speakers;
 mod timing;
 pub mod tls;
 pub mod troop;

@@ -67,6 +67,14 @@ impl Sequence {
         }
     }
 
+    /// Whether this number was seen, as far as that is remembered.
+    #[must_use]
+    pub const fn has(&self, number: u32) -> bool {
+        let behind = self.next.wrapping_sub(number).wrapping_sub(1);
+        let seen = self.seen;
+        behind < 64 && seen >> behind & 1 == 1
+    }
+
     /// The numbers still missing inside the window: lost if the run ends now.
     #[must_use]
     pub const fn missing(&self) -> u32 {
@@ -106,11 +114,19 @@ mod tests {
         assert_eq!(sequence.take(10), Arrival::Duplicate);
         assert_eq!(sequence.take(12), Arrival::New { lost: 0 });
         assert_eq!(sequence.missing(), 1);
+        assert_eq!(
+            [10, 11, 12, 13].map(|n| sequence.has(n)),
+            [true, false, true, false]
+        );
         assert_eq!(sequence.take(11), Arrival::Late);
         assert_eq!(sequence.missing(), 0);
         assert_eq!(sequence.take(13 + 200), Arrival::New { lost: 200 - 63 });
         assert_eq!(sequence.missing(), 63);
         assert_eq!(sequence.take(20), Arrival::TooOld);
+        assert!(
+            sequence.has(213) && !sequence.has(20),
+            "too old to be remembered"
+        );
     }
 
     #[test]

@@ -188,6 +188,8 @@ pub struct Totals {
 pub enum Failure {
     /// The channel or its rules say no.
     Refused(Refusal),
+    /// This is not to be had here, and why.
+    Unavailable(&'static str),
     /// A worker did not answer in time. What was asked may have happened.
     Late,
 }

@@ -238,9 +238,11 @@ pub static OPTIONS: &[Knob<Namespace>] = &[
             "resume" => Policy::Resume)),
         brief: "What becomes of subscribers that read too slowly",
         story: "disconnect closes the connection; its client comes back and recovers. drop-oldest keeps \
-            the newest and says what was lost. conflate keeps the latest of each key: for prices and \
-            positions. resume says what was missed and sends it from the history, as fast as it is \
-            read. When is too slow: slow-soft, slow-hard and slow-total.",
+            the newest and says how many were lost, and which if there is a history: Centrifuge's clients in \
+            the tags missed and missed_offsets of the next publication, chats in a gap message. On /raw \
+            there are no words for that: choose disconnect or resume there. conflate keeps the latest of \
+            each key: for prices and positions. resume says what was missed and sends it from the history, \
+            as fast as it is read. When is too slow: slow-soft, slow-hard and slow-total.",
         example: "conflate",
         also: &["slow-consumer", "slow-policy", "backpressure"],
     },

@@ -10,12 +10,15 @@
 //!    <- {"type":"message","room":"lobby","from":"bob","text":"..","id":"..","timestamp":..,"seq":42}
 //!    -> {"type":"leave","room":"lobby"}
 //!    <- {"type":"left","room":"lobby"}
+//!    <- {"type":"gap","room":"lobby","missed":149,"first":812,"last":960}   too slow for these
 //!    -> what is none of these
 //!    <- {"type":"error","message":"Invalid message format"}         and the connection lives on
 //! ```
 //!
 //! A room is the channel of that name, a user the personal channel `#user` ([`Target::channel`]), so
 //! all dialects meet there. `seq` is the offset in that channel: without gaps, if it has a history.
+//! A `gap` tells how many messages were left out for somebody who reads too slowly, and which, if they
+//! are numbered.
 //!
 //! How to serve a connection: for each text frame [`Request::parse`]; for an error,
 //! [`Reply::Error`]. A message becomes a payload ([`Outgoing::append_payload`]) that is published
@@ -224,6 +227,8 @@ pub enum Reply<'a> {
         room: &'a str,
         /// Where it stands; what it missed is sent behind this, as events.
         subscribed: &'a Subscribed,
+        /// JSON of the application's, if that has put it there.
+        payload: Option<&'a str>,
     },
     /// It is out of the room.
     Left {
@@ -292,11 +297,16 @@ pub fn append_reply(out: &mut Vec<u8>, reply: &Reply<'_>) {
             line.json("messageId", id.json());
             line.text("status", progress.word());
         }
-        Reply::Joined { room, subscribed } => {
+        Reply::Joined {
+            room,
+            subscribed,
+            payload,
+        } => {
             line.text("type", "joined");
             line.text("room", room);
             fill_position(line, subscribed.position);
             line.flag("recovered", subscribed.recovered);
+            line.json_if_any("data", *payload);
         }
         Reply::Left { room } => {
             line.text("type", "left");
@@ -336,9 +346,12 @@ pub fn append_event(out: &mut Vec<u8>, channel: ChannelName<'_>, event: &Event) 
         match event {
             Event::Publication(publication) => fill_message(line, publication),
             Event::Join(client) | Event::Leave(client) => line.text("user", &client.user),
-            Event::Gap { from, to } => {
-                line.number("first", *from);
-                line.number("last", *to);
+            Event::Gap(gap) => {
+                line.number("missed", gap.publications);
+                if let Some((first, last)) = gap.offsets {
+                    line.number("first", first);
+                    line.number("last", last);
+                }
             }
         }
     });
@@ -349,7 +362,7 @@ fn kind_of(event: &Event) -> &'static str {
         Event::Publication(_) => "message",
         Event::Join(_) => "join",
         Event::Leave(_) => "leave",
-        Event::Gap { .. } => "gap",
+        Event::Gap(_) => "gap",
     }
 }
 

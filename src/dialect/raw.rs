@@ -1,6 +1,9 @@
 //! No protocol at all: on `/raw/<channel>` every message is a publication, and every publication a
 //! message. For devices, and for trying things out.
 //!
+//! Nothing else can be said: not who comes and goes, and not that something was lost (policy
+//! `drop-oldest`).
+//!
 //! How to serve a connection: [`channel_of`] its path, subscribe it; each of its messages becomes a
 //! [`text_payload`] or [`binary_payload`] and is published; each event of the channel that is a
 //! [`Frame`] goes out as it is, framed once for all.
@@ -83,7 +86,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::hub::Publication;
+    use crate::hub::{Gap, Publication};
 
     #[test]
     fn a_path_names_a_channel() {
@@ -138,6 +141,6 @@ mod tests {
             }));
             assert_eq!(frame(&event), Some(expected));
         }
-        assert_eq!(frame(&Event::Gap { from: 1, to: 2 }), None);
+        assert_eq!(frame(&Event::Gap(Gap::default())), None);
     }
 }

@@ -5,7 +5,7 @@ use super::lag::{Behind, page_length};
 use super::session::SessionId;
 use super::shard::Hub;
 use super::topic::{Framed, Topic, Wave, weight};
-use super::types::{Disconnect, Event, HistoryPage, Unsubscribed};
+use super::types::{Disconnect, Event, Gap, HistoryPage, Unsubscribed};
 use super::world::World;
 
 /// Members of one topic served before the next topic's turn.
@@ -254,6 +254,9 @@ impl<F: Clone> Hub<F> {
         lag.behind.push((place, behind));
     }
 
+    /// Sends what was kept. A gap is told in front of it, or with the first publication where the dialect
+    /// has no frame for a gap. If none follows, the subscription ends: whoever subscribes again
+    /// learns where it stands.
     fn send_kept(
         &mut self,
         world: &mut impl World<Frame = F>,
@@ -261,16 +264,30 @@ impl<F: Clone> Hub<F> {
         place: u32,
         kept: Behind,
     ) {
-        let events = kept.into_events();
         let Some(session) = self.sessions.of(id) else {
             return;
         };
         let channel = &self.topics.at(place).name;
         let dialect = session.dialect;
-        let frames: Vec<_> = events
-            .iter()
-            .filter_map(|event| world.encode(dialect, channel, event))
-            .collect();
+        let (mut frames, mut untold) = (Vec::new(), None);
+        for event in kept.into_events() {
+            let frame = match (&event, untold) {
+                (Event::Publication(publication), Some(gap)) => {
+                    untold = None;
+                    world.encode_behind(dialect, channel, &gap, publication)
+                }
+                _ => world.encode(dialect, channel, &event),
+            };
+            match (frame, event) {
+                (Some(frame), _) => frames.push(frame),
+                (None, Event::Gap(gap)) => untold = Some(gap),
+                (None, _) => {}
+            }
+        }
+        if untold.is_some() {
+            let channel = channel.clone();
+            return self.unsubscribe_for(world, id, &channel, Unsubscribed::InsufficientState);
+        }
         self.send_late(world, id, place, &frames);
     }
 
@@ -336,11 +353,11 @@ impl<F: Clone> Hub<F> {
         let mut frames = Vec::new();
         if first > missed {
             self.tally.slow_lost += first - missed;
-            let gap = Event::Gap {
-                from: missed,
-                to: first - 1,
+            let gap = Gap {
+                publications: first - missed,
+                offsets: Some((missed, first - 1)),
             };
-            let Some(frame) = world.encode(dialect, channel, &gap) else {
+            let Some(frame) = world.encode(dialect, channel, &Event::Gap(gap)) else {
                 let why = Unsubscribed::InsufficientState;
                 return self.unsubscribe_for(world, id, channel, why);
             };
@@ -439,7 +456,7 @@ impl Behind {
     fn into_events(self) -> Vec<Event> {
         match self {
             Self::Dropping { kept, lost, .. } => {
-                let gap = lost.map(|(from, to)| Event::Gap { from, to });
+                let gap = (lost.publications > 0).then_some(Event::Gap(lost));
                 gap.into_iter().chain(kept).collect()
             }
             Self::Conflating { latest, .. } => {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::options::{Policy, Tiers};
-use super::types::{Event, Publication};
+use super::types::{Event, Gap, Publication};
 
 /// How far one session lags; it exists only while it does.
 #[derive(Default)]
@@ -69,12 +69,11 @@ impl Lag {
 
 /// What is noted for a subscriber that misses something.
 pub(crate) enum Behind {
-    /// The newest events, and the offsets that were lost before them.
+    /// The newest events, and what was lost before them.
     Dropping {
         kept: VecDeque<Event>,
         kept_bytes: usize,
-        lost: Option<(u64, u64)>,
-        lost_events: u64,
+        lost: Gap,
     },
     /// The latest publication of each key, with the order they came in.
     Conflating {
@@ -113,8 +112,7 @@ impl Behind {
             Policy::DropOldest => Some(Self::Dropping {
                 kept: VecDeque::new(),
                 kept_bytes: 0,
-                lost: None,
-                lost_events: 0,
+                lost: Gap::default(),
             }),
             Policy::Conflate => Some(Self::Conflating {
                 latest: HashMap::default(),
@@ -135,25 +133,22 @@ impl Behind {
                 kept,
                 kept_bytes,
                 lost,
-                lost_events,
             } => {
                 kept.push_back(event.clone());
                 *kept_bytes += event_bytes(event);
                 let mut dropped = 0;
-                while *kept_bytes > KEPT_BYTES_MAX {
-                    let Some(oldest) = kept.pop_front() else {
-                        break;
-                    };
+                // The newest stays however large it is: where a gap is told with what follows it,
+                // something has to follow.
+                while *kept_bytes > KEPT_BYTES_MAX
+                    && kept.len() > 1
+                    && let Some(oldest) = kept.pop_front()
+                {
                     *kept_bytes -= event_bytes(&oldest);
                     dropped += 1;
-                    if let Event::Publication(publication) = &oldest
-                        && publication.offset > 0
-                    {
-                        let offset = publication.offset;
-                        *lost = Some((lost.map_or(offset, |(from, _)| from), offset));
+                    if let Event::Publication(publication) = &oldest {
+                        lost.note(publication);
                     }
                 }
-                *lost_events += dropped;
                 dropped
             }
             Self::Conflating {
@@ -181,6 +176,17 @@ impl Behind {
                 }
                 0
             }
+        }
+    }
+}
+
+impl Gap {
+    /// One more, behind those before.
+    fn note(&mut self, publication: &Publication) {
+        self.publications += 1;
+        if publication.offset > 0 {
+            let first = self.offsets.map_or(publication.offset, |(first, _)| first);
+            self.offsets = Some((first, publication.offset));
         }
     }
 }
@@ -222,9 +228,9 @@ mod tests {
     use super::*;
     use crate::hub::types::{Payload, PayloadKind};
 
-    fn publications(bytes: usize, count: usize) -> Vec<Arc<Publication>> {
-        let publication = Publication {
-            offset: 1,
+    fn publication(bytes: usize, offset: u64) -> Arc<Publication> {
+        Arc::new(Publication {
+            offset,
             unix_ms: 0,
             payload: Payload {
                 kind: PayloadKind::Binary,
@@ -233,9 +239,46 @@ mod tests {
             publisher: None,
             key: None,
             tags: Box::default(),
+        })
+    }
+
+    fn publications(bytes: usize, count: usize) -> Vec<Arc<Publication>> {
+        vec![publication(bytes, 1); count]
+    }
+
+    /// What a laggard of `drop-oldest` lost of publications of so many bytes, and how much was kept.
+    fn dropped(bytes: usize, offsets: impl IntoIterator<Item = u64>) -> (Gap, usize) {
+        let mut behind = Behind::new(Policy::DropOldest).expect("it keeps something");
+        let noted = offsets.into_iter().map(|offset| {
+            let event = Event::Publication(publication(bytes, offset));
+            behind.note(&event)
+        });
+        let count: u64 = noted.sum();
+        let Behind::Dropping { kept, lost, .. } = behind else {
+            panic!("another policy");
         };
-        let publication = Arc::new(publication);
-        vec![publication; count]
+        assert_eq!(lost.publications, count, "nothing else came");
+        (lost, kept.len())
+    }
+
+    #[test]
+    fn what_was_dropped_is_counted_with_and_without_offsets() {
+        let gap = |publications, offsets| Gap {
+            publications,
+            offsets,
+        };
+        let bytes = KEPT_BYTES_MAX / 4 - EVENT_BYTES;
+        assert_eq!(dropped(bytes, 10..14), (gap(0, None), 4));
+        assert_eq!(dropped(bytes, 10..20), (gap(6, Some((10, 15))), 4));
+        assert_eq!(dropped(bytes, [0; 10]), (gap(6, None), 4));
+        // Those that skip the history have no offset, and are lost all the same.
+        assert_eq!(
+            dropped(bytes, [7, 0, 8, 0, 9, 0]),
+            (gap(2, Some((7, 7))), 4)
+        );
+        // Too large to be kept beside anything, and still something to come.
+        let large = KEPT_BYTES_MAX + 1;
+        assert_eq!(dropped(large, 1..4), (gap(2, Some((1, 2))), 1));
     }
 
     #[test]

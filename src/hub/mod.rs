@@ -43,7 +43,7 @@ pub use session::{Dialect, Session, SessionId};
 pub use shard::{Hub, HubConfig};
 pub use types::{
     BadName, BadPosition, CHANNEL_BYTES_MAX, ChannelName, ClientId, ClientInfo, Disconnect, Epoch,
-    Event, HistoryPage, HistoryQuery, Payload, PayloadKind, Position, Presence, PresenceStats,
+    Event, Gap, HistoryPage, HistoryQuery, Payload, PayloadKind, Position, Presence, PresenceStats,
     Publication, Refusal, Subscribed, Unsubscribed,
 };
 pub use world::{Tally, World};

@@ -261,13 +261,17 @@ pub enum Event {
     Join(Arc<ClientInfo>),
     /// A client is gone from it.
     Leave(Arc<ClientInfo>),
-    /// This subscriber was too slow for so much: the offsets `from` to `to` were left out.
-    Gap {
-        /// The first that was left out.
-        from: u64,
-        /// The last.
-        to: u64,
-    },
+    /// This subscriber was too slow for what came here.
+    Gap(Gap),
+}
+
+/// Publications that a subscriber was too slow for, and was not told.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Gap {
+    /// How many.
+    pub publications: u64,
+    /// The first and the last of their offsets; `None` if the channel keeps no history.
+    pub offsets: Option<(u64, u64)>,
 }
 
 /// Why a request was refused. A dialect has a number and a sentence for each.

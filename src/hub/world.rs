@@ -1,8 +1,10 @@
 //! What the hub needs of the world outside, and what it has counted.
 
+use std::sync::Arc;
+
 use super::letter::{Answer, Letter, Request};
 use super::session::{Dialect, Session};
-use super::types::{Disconnect, Event, Unsubscribed};
+use super::types::{Disconnect, Event, Gap, Publication, Unsubscribed};
 
 /// Everything the hub cannot do itself. Its effects happen through these calls, in the order of
 /// the calls.
@@ -16,6 +18,16 @@ pub trait World {
 
     /// Frames an event for all who speak `dialect`; `None` if it [has no words](Self::has_words) for it.
     fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<Self::Frame>;
+
+    /// Frames the first publication behind a gap, for one who speaks a dialect that has no frame for the
+    /// gap itself.
+    fn encode_behind(
+        &mut self,
+        dialect: Dialect,
+        channel: &str,
+        gap: &Gap,
+        publication: &Arc<Publication>,
+    ) -> Option<Self::Frame>;
 
     /// Sends frames to a connection of this worker, in order and in one write. Returns the bytes
     /// that are queued for it then. Called only from [`fan_out`](super::Hub::fan_out).

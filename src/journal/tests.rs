@@ -15,7 +15,7 @@ use super::replay::{Fault, Found, Reader, Recovered, What, recover};
 use super::segment::{HEADER_BYTES, Header, Segment};
 use super::{Figures, Journal, Opened, Scribe, Settings, Sync, open};
 use crate::hub::{
-    Answer, ClientId, ClientInfo, Dialect, Disconnect, Draft, Epoch, Event, HistoryPage,
+    Answer, ClientId, ClientInfo, Dialect, Disconnect, Draft, Epoch, Event, Gap, HistoryPage,
     HistoryQuery, Hub, HubConfig, Letter, Limits, NameHash, Namespaces, Options, Payload,
     PayloadKind, Position, Publication, Question, Record, Refusal, ReplyTo, Request, Session,
     Subscribe, Subscribed, Unsubscribed, World,
@@ -37,6 +37,16 @@ impl World for Told {
 
     fn encode(&mut self, _: Dialect, _: &str, event: &Event) -> Option<Event> {
         Some(event.clone())
+    }
+
+    fn encode_behind(
+        &mut self,
+        _: Dialect,
+        _: &str,
+        gap: &Gap,
+        _: &Arc<Publication>,
+    ) -> Option<Event> {
+        panic!("gaps have frames here: {gap:?}")
     }
 
     fn deliver(&mut self, _: u64, frames: &[Event]) -> usize {

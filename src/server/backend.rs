@@ -187,8 +187,7 @@ impl Call<'_> {
     ) -> Result<Reply, Failure> {
         let client = whom.client;
         self.each(&Whose::of(&whom.user), usize::MAX, move |visitor, id| {
-            let conn = visitor.hub.session(id)?.conn;
-            if client.is_none_or(|client| client == visitor.hub.client_id(conn)) {
+            if is_meant(visitor, id, client) {
                 act(visitor, id);
             }
             None::<()>
@@ -196,19 +195,31 @@ impl Call<'_> {
         Ok(Reply::Done)
     }
 
+    /// Whether one of these connections speaks a dialect that has no words of ours.
+    fn is_any_raw(&self, whom: &Whom) -> Result<bool, Failure> {
+        let client = whom.client;
+        let raw = self.each(&Whose::of(&whom.user), usize::MAX, move |visitor, id| {
+            let is_raw = visitor.hub.session(id)?.dialect == Dialect::Raw;
+            (is_raw && is_meant(visitor, id, client)).then_some(())
+        })?;
+        Ok(!raw.is_empty())
+    }
+
     fn subscribe(&self, subscribe: Subscribe) -> Result<Reply, Failure> {
-        if subscribe.greeting.is_some() {
-            // The pushes of our dialects have no room for it; better said than left out.
-            return Err(Refusal::NotAvailable.into());
-        }
         let Subscribe {
             whom,
             channel,
             chan_info,
+            greeting,
             expire_at_s,
             recover_since,
-            ..
         } = subscribe;
+        if greeting.is_some() && self.is_any_raw(&whom)? {
+            // Better said than left out, and before anything is done.
+            return Err(Failure::Unavailable(
+                "data; a connection of this user is on /raw, which has no words for it",
+            ));
+        }
         self.each_of(&whom, move |visitor, id| {
             let how = hub::Subscribe {
                 recover: recover_since,
@@ -216,7 +227,7 @@ impl Call<'_> {
                 is_entitled: true,
                 ..hub::Subscribe::default()
             };
-            visitor.put_into(id, &channel, how, expire_at_s);
+            visitor.put_into(id, &channel, how, expire_at_s, greeting.as_deref());
         })
     }
 
@@ -321,6 +332,14 @@ impl Call<'_> {
         })?;
         Ok(Reply::Connections(all))
     }
+}
+
+/// Whether this is the connection that is meant, or all of the user's are.
+fn is_meant(visitor: &Visitor<'_>, id: SessionId, client: Option<hub::ClientId>) -> bool {
+    let session = visitor.hub.session(id);
+    session.is_some_and(|session| {
+        client.is_none_or(|client| client == visitor.hub.client_id(session.conn))
+    })
 }
 
 impl Whose {

@@ -1,6 +1,7 @@
 //! The hub's world: what it says becomes frames, and finds its way out of whatever handler runs.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::app::Service;
 use super::desk::Desk;
@@ -11,7 +12,8 @@ use super::replies;
 use crate::dialect::centrifuge::{self, Connected, Push, Reply};
 use crate::dialect::{self, chat};
 use crate::hub::{
-    self, Answer, Dialect, Disconnect, Event, Request, Session, Subscribed, Unsubscribed, World,
+    self, Answer, Dialect, Disconnect, Event, Gap, Publication, Request, Session, Subscribed,
+    Unsubscribed, World,
 };
 use crate::reactor::{ConnId, Outbox, Outgoing, SharedFrame, Stage};
 use crate::ws::close::CloseCode;
@@ -295,6 +297,16 @@ impl World for Floor<'_> {
 
     fn encode(&mut self, dialect: Dialect, channel: &str, event: &Event) -> Option<SharedFrame> {
         frames::frame(dialect, channel, event, &mut self.desk.scratch)
+    }
+
+    fn encode_behind(
+        &mut self,
+        dialect: Dialect,
+        channel: &str,
+        gap: &Gap,
+        publication: &Arc<Publication>,
+    ) -> Option<SharedFrame> {
+        frames::frame_behind(dialect, channel, gap, publication, &mut self.desk.scratch)
     }
 
     fn deliver(&mut self, conn: u64, frames: &[SharedFrame]) -> usize {

@@ -55,19 +55,24 @@ impl<'a> Visitor<'a> {
     }
 
     /// Puts a session into a channel, as if it had asked; until `expires_at_s`, in seconds since 1970.
-    /// `false`: it is there already, or in as many channels as it may be.
+    /// `greeting` is one JSON value that it is told with it. `false`: it is there already, or in as many
+    /// channels as it may be.
     pub fn put_into(
         &mut self,
         id: SessionId,
         channel: &str,
         how: hub::Subscribe<'_>,
         expires_at_s: Option<u64>,
+        greeting: Option<&str>,
     ) -> bool {
         if let (Some(at_s), Some(session)) = (expires_at_s, self.hub.session(id)) {
             self.desk.note_grant(session, channel, at_s);
         }
         let subscribed = self.with(|hub, floor| {
-            let request = hub::Request::default();
+            let request = hub::Request {
+                number: 0,
+                note: greeting.map(Into::into),
+            };
             hub.subscribe(floor, id, channel, how, request)
         });
         subscribed.is_ok()

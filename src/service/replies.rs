@@ -31,7 +31,7 @@ pub(super) fn centrifuge(
     let number = request.number;
     let reply = match answer {
         Answer::Subscribed(subscribed) if number == 0 => {
-            return put_into(floor, to, channel, subscribed);
+            return put_into(floor, to, channel, subscribed, request.note.as_deref());
         }
         Answer::Refused(_) if number == 0 => {
             floor.note_greeting(to, None);
@@ -64,14 +64,22 @@ pub(super) fn centrifuge(
     floor.reply(to, number, &reply);
 }
 
-/// The server has put it into a channel: with its welcome, or later.
-fn put_into(floor: &mut Floor<'_>, to: &Session, channel: &str, subscribed: &Subscribed) {
-    if floor.note_greeting(to, Some((channel, subscribed))) {
+/// The server has put it into a channel: with its welcome, or later. What has a payload comes later: a
+/// welcome that is under way was not waiting for it.
+fn put_into(
+    floor: &mut Floor<'_>,
+    to: &Session,
+    channel: &str,
+    subscribed: &Subscribed,
+    payload: Option<&str>,
+) {
+    if payload.is_none() && floor.note_greeting(to, Some((channel, subscribed))) {
         return;
     }
     let push = Push::Subscribe {
         position: subscribed.position,
         recoverable: subscribed.recoverable,
+        payload,
     };
     floor.push(to, channel, &push);
     floor.tell_missed(to, channel, subscribed);
@@ -89,12 +97,15 @@ pub(super) fn chat(
     match answer {
         Answer::Subscribed(subscribed) => {
             let is_own_wish = number == asked::JOIN;
-            if !is_own_wish && floor.note_greeting(to, Some((channel, subscribed))) {
+            let payload = request.note.as_deref().filter(|_| !is_own_wish);
+            let may_wait = !is_own_wish && payload.is_none();
+            if may_wait && floor.note_greeting(to, Some((channel, subscribed))) {
                 return;
             }
             let joined = chat::Reply::Joined {
                 room: channel,
                 subscribed,
+                payload,
             };
             floor.chat(to, &joined);
             floor.tell_missed(to, channel, subscribed);

@@ -94,7 +94,7 @@ impl<N: Net> Fleet<N> {
         let room_number = rooms.number_of(room);
         let parcel = Parcel {
             room: room_number,
-            seq: rooms.publish(room, &mut troop.books),
+            seq: rooms.publish(nth, &mut troop.books),
             intended_ns: intended_ns.saturating_sub(self.brief.origin_ns),
             late_us: u32::try_from(sent_ns.saturating_sub(intended_ns) / 1000).unwrap_or(u32::MAX),
         };

@@ -10,11 +10,15 @@
 //!                  Joined, not:         what was missed is lost          expected: the next publication
 //!  cut  ──────────> away, still a member ──> open ..., or gone for good: what was missed is lost
 //! ```
+//!
+//! What comes late was overtaken. Where one speaks, that is out of order. Where everybody does, two of them have no
+//! order between them, so it is only if the speaker overtook itself, or if the server's own numbers run back.
 
 use super::books::Books;
 use super::connection::{Connection, Flags};
 use super::parcel::Parcel;
 use super::payload::Payloads;
+use super::speakers::Speakers;
 use crate::dialect::{Dialect, Entry, Heard, Position};
 use crate::failures::Failure;
 use crate::scenario::Floor;
@@ -44,6 +48,8 @@ struct Room {
     speaker: u32,
     /// Which life of the room its offsets belong to.
     epoch: Option<Box<str>>,
+    /// Who said what, where everybody speaks.
+    speakers: Option<Box<Speakers>>,
 }
 
 /// Numbers of this moment, and totals.
@@ -116,6 +122,7 @@ impl Rooms {
             members: 0,
             speaker: NOBODY,
             epoch: None,
+            speakers: floor.everyone.then(Box::default),
         };
         Self {
             floor,
@@ -140,6 +147,11 @@ impl Rooms {
     #[must_use]
     pub fn room_of(&self, nth: u64) -> usize {
         (nth / u64::from(self.thread.1)) as usize % self.rooms.len()
+    }
+
+    /// Its place among that room's members.
+    fn place_of(&self, nth: u64) -> u64 {
+        nth / u64::from(self.thread.1) / self.rooms.len() as u64
     }
 
     /// The number of a room in the whole run.
@@ -215,11 +227,8 @@ impl Rooms {
     ) {
         match heard {
             Heard::Publication { text, offset } => {
-                if offset > 0 {
-                    *member.offset = offset as u32;
-                }
                 let parcel = Parcel::read(payloads, text.as_bytes(), &mut self.scratch);
-                let times = self.deliver(member, parcel, clock, books);
+                let times = self.deliver(member, parcel, offset, clock, books);
                 outcome.times.extend(times);
             }
             Heard::Joined {
@@ -303,11 +312,13 @@ impl Rooms {
         }
     }
 
-    /// A publication came. When it was meant and sent, if it is a delivery like any other.
+    /// A publication came, with this offset if the server numbers them. When it was meant and sent, if it is a
+    /// delivery like any other.
     fn deliver(
         &mut self,
         member: &mut Member<'_>,
         parcel: Option<Parcel>,
+        offset: u64,
         (origin_ns, _): (u64, u32),
         books: &mut Books,
     ) -> Option<(u64, u64)> {
@@ -322,14 +333,14 @@ impl Rooms {
         };
         let sent_tick = (parcel.sent_ns() / super::brief::TICK_NS) as u32;
         let was_before = sent_tick <= *member.joined_tick;
-        match member.seen.take(parcel.seq) {
+        let runs_back = member.runs_back(offset);
+        let arrival = member.seen.take(parcel.seq);
+        match arrival {
             Arrival::New { lost } => {
                 books.lose(Failure::Gap, u64::from(lost));
                 books.errors.count_many(Failure::Gap, u64::from(lost));
             }
-            // Where everybody speaks, two speakers have no order between them.
-            Arrival::Late if self.floor.everyone => {}
-            Arrival::Late => books.errors.count(Failure::OutOfOrder),
+            Arrival::Late => {}
             // It was on its way when this one joined: nobody expected it here.
             Arrival::Duplicate | Arrival::TooOld
                 if was_before && member.flags.has(Flags::FRESH) =>
@@ -344,6 +355,10 @@ impl Rooms {
                 books.errors.count(Failure::LateAnswer);
                 return None;
             }
+        }
+        let is_late = arrival == Arrival::Late;
+        if runs_back || is_late && room.was_overtaken(parcel.seq, member.seen) {
+            books.errors.count(Failure::OutOfOrder);
         }
         books.received += 1;
         if was_before {
@@ -395,14 +410,38 @@ impl Rooms {
         self.floor.everyone
     }
 
-    /// Numbers a publication, which is now expected by every member.
-    pub fn publish(&mut self, room: usize, books: &mut Books) -> u32 {
+    /// Numbers a publication of the n-th connection, which is now expected by every member of its room.
+    pub fn publish(&mut self, nth: u64, books: &mut Books) -> u32 {
         self.counts.published += 1;
+        let (room, place) = (self.room_of(nth), self.place_of(nth));
         let room = &mut self.rooms[room];
+        if let Some(speakers) = &mut room.speakers {
+            speakers.note(place);
+        }
         let seq = room.next;
         room.next = room.next.wrapping_add(1);
         books.sent += u64::from(room.members);
         seq
+    }
+}
+
+impl Member<'_> {
+    /// Notes an offset, if there is one; whether it is not above all that came before.
+    fn runs_back(&mut self, offset: u64) -> bool {
+        let offset = offset as u32;
+        let is_above = offset > *self.offset;
+        if is_above {
+            *self.offset = offset;
+        }
+        offset > 0 && !is_above
+    }
+}
+
+impl Room {
+    /// Whether what came late was overtaken by something of its own speaker.
+    fn was_overtaken(&self, seq: u32, seen: &Sequence) -> bool {
+        let speakers = self.speakers.as_ref();
+        speakers.is_none_or(|speakers| speakers.overtook(seq, self.next, seen))
     }
 }
 

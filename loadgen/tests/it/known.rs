@@ -4,5 +4,6 @@
 //! in this minute is measured too: no bound here depends on the machine being idle.
 
 mod books;
+mod rooms;
 mod starved;
 mod times;

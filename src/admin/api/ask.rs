@@ -124,6 +124,23 @@ fn payload(json: Option<Box<RawValue>>, b64data: Option<&str>) -> Result<Payload
     })
 }
 
+/// One JSON value, as it is or as base64, which wins.
+fn json_value(
+    json: Option<Box<RawValue>>,
+    encoded: Option<String>,
+    name: &str,
+) -> Result<Option<Box<str>>, ApiError> {
+    let Some(encoded) = encoded.filter(|text| !text.is_empty()) else {
+        return Ok(json.map(Box::from));
+    };
+    let bytes = STANDARD.decode(encoded).unwrap_or_default();
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(_) => Ok(Some(text.into())),
+        Err(_) => Err(ApiError::bad(&format!("{name} is not JSON in base64"))),
+    }
+}
+
 /// The connections that a command is about.
 fn whom(params: &RawValue) -> Result<Whom, ApiError> {
     #[derive(Deserialize)]
@@ -152,8 +169,10 @@ fn subscribe(params: &RawValue) -> Result<Request, ApiError> {
     struct Options {
         #[serde(rename = "info")]
         chan_info: Option<Box<RawValue>>,
+        b64info: Option<String>,
         #[serde(rename = "data")]
         greeting: Option<Box<RawValue>>,
+        b64data: Option<String>,
         expire_at: Option<u64>,
         recover_since: Option<Place>,
         r#override: Option<Box<RawValue>>,
@@ -167,8 +186,8 @@ fn subscribe(params: &RawValue) -> Result<Request, ApiError> {
     Ok(Request::Subscribe(Subscribe {
         whom: whom(params)?,
         channel: channel(params)?,
-        chan_info: options.chan_info.map(Box::from),
-        greeting: options.greeting.map(Box::from),
+        chan_info: json_value(options.chan_info, options.b64info, "b64info")?,
+        greeting: json_value(options.greeting, options.b64data, "b64data")?,
         expire_at_s: options.expire_at.filter(|at_s| *at_s != 0),
         recover_since: recover_since.transpose()?,
     }))

@@ -69,6 +69,7 @@ impl From<Failure> for ApiError {
                     "internal server error: no answer in time; it may have been done",
                 );
             }
+            Failure::Unavailable(what) => return Self::unavailable(what),
             Failure::Refused(refusal) => refusal,
         };
         match refusal {

@@ -165,6 +165,17 @@ fn what_makes_no_sense_is_refused_with_its_number() {
             108,
         ),
         ("subscribe", json!({"user": "u"}), 107),
+        (
+            "subscribe",
+            json!({"channel": "c", "user": "u", "b64info": "*"}),
+            107,
+        ),
+        // Base64 of "hello there", which is no JSON: clients could not read it.
+        (
+            "subscribe",
+            json!({"channel": "c", "user": "u", "b64data": "aGVsbG8gdGhlcmU="}),
+            107,
+        ),
         ("unsubscribe", nobody.clone(), 107),
         ("disconnect", json!({}), 107),
         (
@@ -208,7 +219,7 @@ fn people_are_named_with_care() {
         "expire_at": 12, "recover_since": {"offset": 7, "epoch": "000000ab"},
     });
     let (_, asked) = told("subscribe", &body, Ok(Reply::Done));
-    let expected = Subscribe {
+    let mut expected = Subscribe {
         whom: whom("bob", Some(client)),
         channel: "c".into(),
         chan_info: Some("{\"a\":1}".into()),
@@ -216,6 +227,15 @@ fn people_are_named_with_care() {
         expire_at_s: Some(12),
         recover_since: Some(AT),
     };
+    assert_eq!(asked, [Request::Subscribe(expected.clone())]);
+
+    // Base64 wins, as in publications: {"a":1} and 7.
+    let mut body = body;
+    body["b64data"] = json!("eyJhIjoxfQ==");
+    body["b64info"] = json!("Nw==");
+    let (_, asked) = told("subscribe", &body, Ok(Reply::Done));
+    expected.greeting = Some("{\"a\":1}".into());
+    expected.chan_info = Some("7".into());
     assert_eq!(asked, [Request::Subscribe(expected)]);
 
     let body = json!({"user": "", "whitelist": ["nobody of ours"], "disconnect": {"code": 0}});
@@ -338,6 +358,7 @@ fn refusals_have_the_numbers_that_sdks_know() {
         (Failure::Refused(Refusal::TooMany), 111, 429),
         (Failure::Refused(Refusal::Busy), 111, 429),
         (Failure::Refused(Refusal::BadPosition), 112, 416),
+        (Failure::Unavailable("this; do that"), 108, 400),
         (Failure::Late, 100, 500),
     ];
     for (failure, code, status) in table {

@@ -34,6 +34,9 @@
 //! - A token that expires is announced by `ttl_s`; the client refreshes some seconds before. A
 //!   connection that did not is closed with `Expired` (it comes back with a new token), a
 //!   subscription that did not ends with the push [`Push::Unsubscribe`] of `Expired`.
+//! - A client that reads too slowly is told what it missed by tags of the next publication
+//!   ([`Push::PublicationBehind`]): `missed` is how many, `missed_offsets` which, as in `812-960`, if the channel
+//!   numbers them. The official clients hand tags over with the publication.
 //! - Whoever closes with a code below 3500 is reconnected to ([`reconnects`]).
 
 mod code;
@@ -45,7 +48,7 @@ pub use code::{ErrorCode, close, reconnects, unsubscribe_code};
 pub use command::{
     Command, Commands, Connect, Malformed, Publish, Request, SUBS_MAX, SubRefresh, Subscribe,
 };
-pub use push::{Push, append_push};
+pub use push::{MISSED, MISSED_OFFSETS, Push, append_push};
 pub use reply::{BATCH_BYTES_MAX, BATCH_REPLIES_MAX, Batch, Connected, Reply, append_reply};
 
 /// The subprotocol's name, for clients that ask for it.

@@ -158,7 +158,7 @@ fn fill_subscribed(result: &mut Object<'_>, subscribed: &Subscribed) {
 
 fn fill_publications(result: &mut Object<'_>, publications: &[Arc<Publication>]) {
     result.objects("publications", publications, |entry, publication| {
-        push::fill_publication(entry, publication);
+        push::fill_publication(entry, publication, None);
     });
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::hub::{
-    ClientId, ClientInfo, Disconnect, Epoch, HistoryPage, HistoryQuery, Payload, PayloadKind,
+    ClientId, ClientInfo, Disconnect, Epoch, Gap, HistoryPage, HistoryQuery, Payload, PayloadKind,
     Position, Presence, PresenceStats, Publication, Refusal, Subscribed, Unsubscribed,
 };
 
@@ -393,6 +393,23 @@ fn replies_have_the_shapes_clients_read() {
     ]);
 }
 
+/// A tag of ours is there once, whatever the publisher called its own.
+#[test]
+fn a_publishers_tags_do_not_pass_for_ours() {
+    let mut publication = Publication::clone(&publication(3));
+    publication.tags = [MISSED, "b", MISSED_OFFSETS]
+        .map(|name| (name.into(), "x".into()))
+        .into();
+    let gap = Gap {
+        publications: 1,
+        offsets: None,
+    };
+    let mut out = Vec::new();
+    append_push(&mut out, "a", &Push::PublicationBehind(&gap, &publication));
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains(r#""tags":{"b":"x","missed":"1"}"#), "{text}");
+}
+
 #[test]
 fn pushes_have_the_shapes_clients_read() {
     let bob = client("bob");
@@ -401,8 +418,29 @@ fn pushes_have_the_shapes_clients_read() {
         bytes: b"x"[..].into(),
     };
     let publication = publication(3);
+    let counted = Gap {
+        publications: 149,
+        offsets: None,
+    };
+    let numbered = Gap {
+        offsets: Some((812, 960)),
+        ..counted
+    };
+    let behind = |tags: Value| {
+        let mut said = said(3);
+        said["tags"] = tags;
+        json!({"pub": said})
+    };
     let table = [
         (Push::Publication(&publication), json!({"pub": said(3)})),
+        (
+            Push::PublicationBehind(&counted, &publication),
+            behind(json!({"a": "\"b\"", "missed": "149"})),
+        ),
+        (
+            Push::PublicationBehind(&numbered, &publication),
+            behind(json!({"a": "\"b\"", "missed": "149", "missed_offsets": "812-960"})),
+        ),
         (Push::Join(&bob), json!({"join": {"info": who()}})),
         (Push::Leave(&bob), json!({"leave": {"info": who()}})),
         (
@@ -413,8 +451,17 @@ fn pushes_have_the_shapes_clients_read() {
             Push::Subscribe {
                 position: Some(at(1, 2)),
                 recoverable: true,
+                payload: None,
             },
             json!({"subscribe": {"recoverable": true, "positioned": true, "epoch": "00000002", "offset": 1}}),
+        ),
+        (
+            Push::Subscribe {
+                position: None,
+                recoverable: false,
+                payload: Some("[1,\n2]"),
+            },
+            json!({"subscribe": {"data": [1, 2]}}),
         ),
         (Push::Message(&payload), json!({"message": {"data": "x"}})),
         (

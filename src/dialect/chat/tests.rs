@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::hub::{ClientId, ClientInfo};
+use crate::hub::{ClientId, ClientInfo, Gap};
 
 fn parse(frame: &str) -> Result<Request<'_>, Invalid> {
     Request::parse(frame)
@@ -190,8 +190,17 @@ fn answers_are_those_of_the_readme() {
             Reply::Joined {
                 room: "r",
                 subscribed: &subscribed,
+                payload: None,
             },
             json!({"type": "joined", "room": "r", "seq": 43, "epoch": "0000000a", "recovered": true}),
+        ),
+        (
+            Reply::Joined {
+                room: "r",
+                subscribed: &Subscribed::default(),
+                payload: Some("{\"hi\":1}"),
+            },
+            json!({"type": "joined", "room": "r", "data": {"hi": 1}}),
         ),
         (
             Reply::Left { room: "r" },
@@ -297,8 +306,18 @@ fn comings_goings_and_gaps_are_told() {
             json!({"type": "leave", "room": "r", "user": "bob"}),
         ),
         (
-            Event::Gap { from: 812, to: 960 },
-            json!({"type": "gap", "room": "r", "first": 812, "last": 960}),
+            Event::Gap(Gap {
+                publications: 149,
+                offsets: Some((812, 960)),
+            }),
+            json!({"type": "gap", "room": "r", "missed": 149, "first": 812, "last": 960}),
+        ),
+        (
+            Event::Gap(Gap {
+                publications: 149,
+                offsets: None,
+            }),
+            json!({"type": "gap", "room": "r", "missed": 149}),
         ),
     ];
     for (event, expected) in table {

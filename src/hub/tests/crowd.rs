@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::dice::Dice;
 use crate::hub::{
-    Answer, Dialect, Disconnect, Draft, Event, Hub, HubConfig, Letter, Limits, Namespaces, Options,
-    Payload, PayloadKind, Position, Publication, Request, Session, SessionId, Subscribe,
+    Answer, Dialect, Disconnect, Draft, Event, Gap, Hub, HubConfig, Letter, Limits, Namespaces,
+    Options, Payload, PayloadKind, Position, Publication, Request, Session, SessionId, Subscribe,
     Subscribed, Unsubscribed, World,
 };
 
@@ -116,6 +116,16 @@ impl World for Seen<'_> {
             Event::Publication(publication) => Some(publication.clone()),
             other => panic!("nobody comes, goes or lags here: {other:?}"),
         }
+    }
+
+    fn encode_behind(
+        &mut self,
+        _: Dialect,
+        _: &str,
+        gap: &Gap,
+        _: &Arc<Publication>,
+    ) -> Option<Self::Frame> {
+        panic!("nobody lags here: {gap:?}")
     }
 
     fn deliver(&mut self, conn: u64, frames: &[Self::Frame]) -> usize {

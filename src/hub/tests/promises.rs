@@ -495,3 +495,75 @@ fn a_stalled_subscriber_costs_what_it_may_and_nobody_else_anything() {
         );
     }
 }
+
+/// A room of one worker with one who is too slow and one who is not, under `drop-oldest`.
+fn dropping(history_size: u32, has_gap_words: bool, word_bytes: usize) -> (Sim, u64, u64) {
+    let options = Options {
+        slow: Policy::DropOldest,
+        history_size,
+        ..Options::open()
+    };
+    let tiers = Tiers {
+        hard_bytes: 3_000,
+        ..Tiers::default()
+    };
+    let limits = Limits {
+        tiers,
+        ..Limits::default()
+    };
+    let mut sim = Sim::new(1, Namespaces::open(options), limits);
+    sim.out.has_gap_words = has_gap_words;
+    sim.word_bytes = word_bytes;
+    let (stalled, sound) = (sim.connect(0, "ann"), sim.connect(0, "bob"));
+    for conn in [stalled, sound] {
+        sim.subscribe(conn, "room", false);
+    }
+    sim.settle();
+    let client = sim.out.clients.get_mut(&stalled).expect("it is here");
+    client.is_stalled = true;
+    (sim, stalled, sound)
+}
+
+/// In every kind of channel and dialect; one publication may be more than is kept for a laggard.
+#[test]
+fn who_loses_the_oldest_is_told_how_many() {
+    for (history_size, has_gap_words, word_bytes) in [
+        (100, true, 16 << 10),
+        (100, false, 16 << 10),
+        (0, true, 16 << 10),
+        (0, false, 16 << 10),
+        (0, false, 300 << 10),
+    ] {
+        let (mut sim, stalled, sound) = dropping(history_size, has_gap_words, word_bytes);
+        for _ in 0..100 {
+            sim.publish(sound, "room", "");
+            sim.fan_out(0, 10);
+        }
+        let before = sim.out.told;
+        sim.settle();
+        // What is told adds up, or the world had complained; and most of it was lost.
+        assert_eq!(sim.out.clients[&stalled].channels["room"].next, 100);
+        assert_eq!(sim.out.gaps, 1, "{history_size} {has_gap_words}");
+        assert!((1..20).contains(&(sim.out.told - before)));
+        sim.publish(sound, "room", "");
+        sim.settle();
+        assert_eq!(sim.out.clients[&stalled].channels["room"].next, 101);
+    }
+}
+
+#[test]
+fn a_gap_that_nothing_follows_ends_the_subscription() {
+    for has_gap_words in [true, false] {
+        let (mut sim, stalled, sound) = dropping(100, has_gap_words, 300 << 10);
+        for _ in 0..10 {
+            sim.publish(sound, "room", "");
+            sim.fan_out(0, 10);
+        }
+        let third = sim.connect(0, "cid");
+        sim.subscribe(third, "room", false);
+        sim.fan_out(0, 10);
+        sim.settle();
+        let channels = &sim.out.clients[&stalled].channels;
+        assert_eq!(channels.contains_key("room"), has_gap_words);
+    }
+}

@@ -1,5 +1,6 @@
 # What an application's backend does with channels that are really there, with PyPI `cent`. Beside it,
 # tests/it/admin/real.rs has connected alice twice, bob once, and somebody without a name.
+import base64
 import sys
 
 from cent import (
@@ -79,6 +80,9 @@ def stats():
 
 client.subscribe(SubscribeRequest(user="alice", channel="chat:room"))
 client.subscribe(SubscribeRequest(user="bob", channel="chat:room", info={"seat": 4}))
+greeting = base64.b64encode(b'["from", "cent"]').decode()
+client.subscribe(SubscribeRequest(user="bob", channel="chat:greeted", b64data=greeting, b64info="Nw=="))
+until(lambda: [each.chan_info for each in client.presence(PresenceRequest(channel="chat:greeted")).presence.values()], [7])
 until(stats, (3, 2))
 present = client.presence(PresenceRequest(channel="chat:room")).presence
 equal(sorted(each.user for each in present.values()), ["alice", "alice", "bob"])

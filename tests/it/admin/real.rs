@@ -71,8 +71,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Connects with Centrifuge's protocol; without a user, as nobody.
-fn connect(server: &Server, user: &str) -> WebSocket<TcpStream> {
+/// A token that says something about bob, and nothing about others.
+fn signed(user: &str) -> String {
     let vip = RawValue::from_string(r#"{"vip":true}"#.to_owned()).unwrap();
     let token = NewToken {
         user,
@@ -82,15 +82,23 @@ fn connect(server: &Server, user: &str) -> WebSocket<TcpStream> {
         issuer: "",
         audience: "",
     };
-    let secret = Secret::new(SECRET.as_bytes()).unwrap();
-    let token = match user {
-        "" => String::new(),
-        _ => format!(r#""token":"{}""#, sign(&token, &secret, None)),
-    };
+    sign(&token, &Secret::new(SECRET.as_bytes()).unwrap(), None)
+}
+
+fn enter(server: &Server, target: &str) -> WebSocket<TcpStream> {
     let stream = TcpStream::connect(server.addr()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let url = format!("ws://{}/connection/websocket", server.addr());
-    let mut socket = client(url, stream).unwrap().0;
+    let url = format!("ws://{}{target}", server.addr());
+    client(url, stream).unwrap().0
+}
+
+/// Connects with Centrifuge's protocol; without a user, as nobody.
+fn connect(server: &Server, user: &str) -> WebSocket<TcpStream> {
+    let token = match user {
+        "" => String::new(),
+        _ => format!(r#""token":"{}""#, signed(user)),
+    };
+    let mut socket = enter(server, "/connection/websocket");
     say(&mut socket, &format!(r#"{{"id":1,"connect":{{{token}}}}}"#));
     let welcome = socket.read().unwrap().to_string();
     assert!(welcome.contains("\"connect\""), "{welcome}");
@@ -131,6 +139,7 @@ fn centrifugos_sdk_reaches_people_and_channels() {
         heard.contains("\"subscribe\"") && heard.contains("\"refresh\""),
         "{heard}"
     );
+    assert!(heard.contains(r#""data":["from", "cent"]"#), "{heard}");
     assert_eq!(u16::from(farewell.code), 3503, "{farewell:?}");
 }
 
@@ -147,6 +156,49 @@ fn users_are_counted_once_on_however_many_workers() {
     wait_for(16.0, 2.0);
     drop(people);
     wait_for(0.0, 0.0);
+}
+
+#[test]
+fn who_is_put_into_a_channel_is_told_what_the_application_says() {
+    let (server, _scratch) = start("greeted");
+    let mut http = admin(&server);
+    let headers = format!("X-API-Key: {KEY}\r\n");
+    let mut subscribe = |user: &str| {
+        let body = format!(r#"{{"user":"{user}","channel":"chat:room","data":{{"hi":1}}}}"#);
+        http.post("/api/subscribe", &headers, &body).body
+    };
+    let mut alice = connect(&server, "alice");
+    let mut bob = enter(&server, &format!("/ws/chat?token={}", signed("bob")));
+    bob.read().unwrap();
+    for user in ["alice", "bob"] {
+        assert_eq!(subscribe(user).trim_end(), r#"{"result":{}}"#, "{user}");
+    }
+    let push = alice.read().unwrap().to_string();
+    assert!(
+        push.contains(r#""subscribe":{"#) && push.contains(r#""data":{"hi":1}"#),
+        "{push}"
+    );
+    let joined = bob.read().unwrap().to_string();
+    assert!(
+        joined.starts_with(r#"{"type":"joined","room":"chat:room""#),
+        "{joined}"
+    );
+    assert!(joined.contains(r#""data":{"hi":1}"#), "{joined}");
+
+    // Where there are no words for it, nothing is done at all.
+    let mut carol = connect(&server, "carol");
+    let target = format!("/raw/chat:raw?token={}", signed("carol"));
+    let _raw = enter(&server, &target);
+    super::until(&server, "both are there", |figures| {
+        figures["throng_hub_clients"] == 4.0
+    });
+    let refused = subscribe("carol");
+    assert!(
+        refused.contains(r#""code":108"#) && refused.contains("/raw"),
+        "{refused}"
+    );
+    say(&mut carol, r#"{"id":2,"ping":{}}"#);
+    assert_eq!(carol.read().unwrap().to_string(), r#"{"id":2,"ping":{}}"#);
 }
 
 #[test]

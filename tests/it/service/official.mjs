@@ -172,6 +172,19 @@ const scenarios = {
     await news.publish({ number: 2 });
   },
 
+  // The application puts it into a channel, and says something with it.
+  async greeted() {
+    const bob = client({ token: words[0] });
+    await connected(bob);
+    const into = next(bob, 'subscribed');
+    process.stdout.write('subscribe\n');
+    const { channel, data } = await into;
+    is('greeted', [channel, data], ['news', { hello: ['bob'] }]);
+    const heard = next(bob, 'publication');
+    process.stdout.write('publish\n');
+    is('told', (await heard).data, 1);
+  },
+
   // Somebody else ends a subscription and connections: each line we write asks for the next of it.
   async thrown_out() {
     const bob = client({ token: words[0] });

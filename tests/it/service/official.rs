@@ -92,38 +92,64 @@ fn the_client_for_javascript_is_told_what_a_restart_has_lost() {
     script.finish();
 }
 
-#[test]
-fn the_client_for_javascript_is_told_why_it_is_thrown_out() {
-    const KEY: &str = "a-key-of-the-tests-0123456789";
-    let Some(modules) = centrifuge_js() else {
-        return;
-    };
-    let folder = Folder::new("js-out");
+const KEY: &str = "a-key-of-the-tests-0123456789";
+
+/// Plays a scenario with bob: at each of these lines of its, the API is asked for this.
+fn direct(modules: &Path, scenario: &str, steps: &[(&str, &str, &str)]) {
+    let folder = Folder::new(&format!("js-{scenario}"));
     let launch = folder.closed("").workers(3).admin("127.0.0.1:0");
     let server = launch.env("THRONG_ADMIN_KEY", KEY).start();
     let mut backend = Http::connect(server.admin_addr());
-    let mut script = Script::start(modules, &server, "thrown_out", &[&token("bob", 3600, None)]);
-    for (line, path, rest) in [
-        ("unsubscribe", "/api/unsubscribe", r#","channel":"news""#),
-        (
-            "send away for a moment",
-            "/api/disconnect",
-            r#","disconnect":{"code":4000,"reason":"we move"}"#,
-        ),
-        ("disconnect", "/api/disconnect", ""),
-        (
-            "ban",
-            "/api/disconnect",
-            r#","disconnect":{"code":4501,"reason":"banned"}"#,
-        ),
-    ] {
+    let mut script = Script::start(modules, &server, scenario, &[&token("bob", 3600, None)]);
+    for (line, path, body) in steps {
         script.wait_for(line);
-        let body = format!(r#"{{"user":"bob"{rest}}}"#);
-        let answer = backend.post(path, &format!("X-API-Key: {KEY}\r\n"), &body);
+        let answer = backend.post(path, &format!("X-API-Key: {KEY}\r\n"), body);
         assert_eq!(answer.status, 200, "{line}");
         assert!(answer.body.starts_with(r#"{"result""#), "{}", answer.body);
     }
     script.finish();
+}
+
+#[test]
+fn the_client_for_javascript_is_told_what_comes_with_a_subscription() {
+    let Some(modules) = centrifuge_js() else {
+        return;
+    };
+    let steps = [
+        (
+            "subscribe",
+            "/api/subscribe",
+            r#"{"user":"bob","channel":"news","data":{"hello":["bob"]}}"#,
+        ),
+        ("publish", "/api/publish", r#"{"channel":"news","data":1}"#),
+    ];
+    direct(modules, "greeted", &steps);
+}
+
+#[test]
+fn the_client_for_javascript_is_told_why_it_is_thrown_out() {
+    let Some(modules) = centrifuge_js() else {
+        return;
+    };
+    let steps = [
+        (
+            "unsubscribe",
+            "/api/unsubscribe",
+            r#"{"user":"bob","channel":"news"}"#,
+        ),
+        (
+            "send away for a moment",
+            "/api/disconnect",
+            r#"{"user":"bob","disconnect":{"code":4000,"reason":"we move"}}"#,
+        ),
+        ("disconnect", "/api/disconnect", r#"{"user":"bob"}"#),
+        (
+            "ban",
+            "/api/disconnect",
+            r#"{"user":"bob","disconnect":{"code":4501,"reason":"banned"}}"#,
+        ),
+    ];
+    direct(modules, "thrown_out", &steps);
 }
 
 #[test]

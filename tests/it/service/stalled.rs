@@ -90,18 +90,22 @@ fn drop_oldest(bytes: u64) {
         .finish()
         .end();
     let (words, told) = chatting.in_order(0);
-    let Told::Gap { first, last } = told else {
+    let Told::Gap(gap) = told else {
         panic!("{told:?} behind {words} words");
     };
-    assert_eq!(first, words + 1, "nothing is lost that it is not told of");
-    chatting.until(last, end);
-    // Where the dialect has no word for it, the offsets say it.
+    assert_eq!(gap, Gap::between(words, gap.last + 1), "all of it is told");
+    chatting.until(gap.last, end);
+    // Where the dialect has no message for it, the next publication says it.
     let (words, told) = numbered.in_order(0);
-    let Told::Word { offset, .. } = told else {
+    let Told::Word { offset, gap, .. } = told else {
         panic!("{told:?} behind {words} words");
     };
     assert!(offset > words + 1 && end - offset < KEPT_BYTES / WORD_BYTES as u64);
+    let gap = gap.expect("the first word behind a gap tells of it");
+    assert_eq!(gap, Gap::between(words, offset));
     numbered.until(offset, end);
+    let received = words + 1 + end - offset;
+    assert_eq!(received + gap.missed, end, "everything published");
     feed.check("drop-oldest", 2);
 }
 
@@ -113,7 +117,7 @@ fn conflate(bytes: u64) {
     let mut latest = BTreeMap::new();
     let mut before = words;
     loop {
-        let Told::Word { offset, key } = told else {
+        let Told::Word { offset, key, .. } = told else {
             panic!("{told:?} behind {before}");
         };
         assert!(offset > before, "in order");
@@ -144,11 +148,11 @@ fn resume(bytes: u64) {
     catching_up.until(heard, end);
     // What the history has let go of meanwhile cannot be resumed, and that is said.
     let (words, told) = chatting.in_order(0);
-    let Told::Gap { first, last } = told else {
+    let Told::Gap(gap) = told else {
         panic!("{told:?} behind {words} words");
     };
-    assert_eq!(first, words + 1);
-    chatting.until(last, end);
+    assert_eq!(gap, Gap::between(words, gap.last + 1));
+    chatting.until(gap.last, end);
     let (words, told) = asleep.in_order(0);
     assert!(words > 0);
     assert_eq!(told, Told::Out(2500));
@@ -252,10 +256,50 @@ enum Dialect {
 /// What a subscriber is told.
 #[derive(PartialEq, Eq, Debug)]
 enum Told {
-    Word { offset: u64, key: String },
-    Gap { first: u64, last: u64 },
+    Word {
+        offset: u64,
+        key: String,
+        /// What was left out before it.
+        gap: Option<Gap>,
+    },
+    Gap(Gap),
     Out(u64),
     Closed(Option<u16>),
+}
+
+/// What was left out, by its own count.
+#[derive(PartialEq, Eq, Debug)]
+struct Gap {
+    missed: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Gap {
+    /// What lies between two words that were heard.
+    fn between(before: u64, behind: u64) -> Self {
+        Self {
+            missed: behind - before - 1,
+            first: before + 1,
+            last: behind - 1,
+        }
+    }
+
+    /// From a publication's tags.
+    fn of(text: &str) -> Option<Self> {
+        let (first, last) = value_of(text, "missed_offsets")?.split_once('-')?;
+        Some(Self {
+            missed: value_of(text, "missed")?.parse().ok()?,
+            first: first.parse().ok()?,
+            last: last.parse().ok()?,
+        })
+    }
+}
+
+/// The string that a member of this name has.
+fn value_of<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
+    rest.split('"').next()
 }
 
 struct Subscriber {
@@ -279,19 +323,20 @@ impl Subscriber {
         // By hand: the rest of a word is long, and says nothing.
         if let Some((_, rest)) = text.rsplit_once(name) {
             let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next();
-            let key = rest.split("\"key\":\"").nth(1);
-            let key = key.and_then(|key| key.split('"').next());
             return Told::Word {
                 offset: digits.unwrap().parse().unwrap(),
-                key: key.unwrap_or_default().to_owned(),
+                key: value_of(rest, "key").unwrap_or_default().to_owned(),
+                gap: Gap::of(rest),
             };
         }
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         if line["type"] == "gap" {
-            return Told::Gap {
-                first: line["first"].as_u64().unwrap(),
-                last: line["last"].as_u64().unwrap(),
-            };
+            let number = |name: &str| line[name].as_u64().unwrap();
+            return Told::Gap(Gap {
+                missed: number("missed"),
+                first: number("first"),
+                last: number("last"),
+            });
         }
         let code = line["push"]["unsubscribe"]["code"].as_u64();
         Told::Out(code.unwrap_or_else(|| panic!("{text}")))
@@ -403,10 +448,14 @@ impl Healthy {
 fn hear(mut subscriber: Subscriber, tell: &Sender<u64>) -> BTreeMap<String, u64> {
     let mut latest = BTreeMap::new();
     for wanted in 1.. {
-        let Told::Word { offset, key } = subscriber.told() else {
+        let Told::Word { offset, key, gap } = subscriber.told() else {
             panic!("the healthy one is told something else");
         };
-        assert_eq!(offset, wanted, "the healthy one misses something");
+        assert_eq!(
+            (offset, gap),
+            (wanted, None),
+            "the healthy one misses something"
+        );
         let is_end = key == "end";
         latest.insert(key, offset);
         // Whoever published does not care any more, in the end.

@@ -26,7 +26,12 @@ pub(super) struct Hub {
     /// Says nothing to a subscription.
     is_mute: bool,
     fault: Fault,
+    /// Publications have no numbers, and rooms no positions.
+    is_numberless: bool,
     deliveries: u64,
+    held: Vec<Held>,
+    /// How many were held back and came after all.
+    overtaken: u64,
     /// Commands other than these two, as they came.
     heard: Vec<String>,
 }
@@ -48,6 +53,16 @@ enum Fault {
     Wrong,
     /// It is delivered to a member of another room.
     Astray,
+    /// It is held back until so many others have passed it on that member's wire.
+    Overtaken(u32),
+}
+
+/// A delivery that is held back.
+struct Held {
+    member: Wire,
+    push: Value,
+    /// Others still to pass it.
+    left: u32,
 }
 
 impl Hub {
@@ -103,8 +118,10 @@ impl Hub {
         room.members.retain(Wire::is_live);
         room.members.push(wire.clone());
         let top = room.said.len();
-        let mut reply =
-            json!({"offset": top, "epoch": "e", "recoverable": true, "positioned": true});
+        let mut reply = match self.is_numberless {
+            true => json!({}),
+            false => json!({"offset": top, "epoch": "e", "recoverable": true, "positioned": true}),
+        };
         if asked["recover"] == true {
             let from = asked["offset"].as_u64().expect("an offset") as usize;
             let is_there = top - from <= self.history && asked["epoch"] == "e";
@@ -119,7 +136,10 @@ impl Hub {
     fn publish(&mut self, publish: &Value) {
         let name = publish["channel"].as_str().expect("a name").to_owned();
         let room = self.rooms.get_mut(&name).expect("its members speak");
-        let publication = json!({"data": publish["data"], "offset": room.said.len() + 1});
+        let mut publication = json!({"data": publish["data"]});
+        if !self.is_numberless {
+            publication["offset"] = (room.said.len() + 1).into();
+        }
         room.said.push(publication.clone());
         let push = json!({"push": {"channel": name, "pub": publication}});
         let members = room.members.clone();
@@ -127,6 +147,7 @@ impl Hub {
             self.deliveries += 1;
             if !self.deliveries.is_multiple_of(10) {
                 say(member, &push);
+                self.pass(member);
                 continue;
             }
             match self.fault {
@@ -147,7 +168,24 @@ impl Hub {
                     let (_, other) = others.next().expect("there are several");
                     say(&other.members[0], &push);
                 }
+                Fault::Overtaken(by) => self.held.push(Held {
+                    member: member.clone(),
+                    push: push.clone(),
+                    left: by,
+                }),
             }
+        }
+    }
+
+    /// Something was said to this one: what was held back for long enough follows.
+    fn pass(&mut self, member: &Wire) {
+        for held in &mut self.held {
+            held.left -= u32::from(held.member.is(member));
+        }
+        let ready = self.held.extract_if(.., |held| held.left == 0);
+        for held in ready {
+            say(&held.member, &held.push);
+            self.overtaken += 1;
         }
     }
 }
@@ -232,17 +270,23 @@ fn every_member_hears_everything_once() {
 
 #[test]
 fn deliveries_that_are_wrong_are_errors_and_none_is_lost_twice() {
-    for (fault, error) in [
+    let faults = [
         (Fault::Drop, None),
         (Fault::Twice, Some(Failure::Duplicate)),
         (Fault::Wrong, Some(Failure::WrongEcho)),
         (Fault::Astray, Some(Failure::WrongEcho)),
-    ] {
+    ];
+    let kinds = [true, false].map(|everyone| faults.map(|(fault, error)| (everyone, fault, error)));
+    for (everyone, fault, error) in kinds.into_iter().flatten() {
         let hub = Hub {
             fault,
             ..Hub::default()
         };
-        let mut world = running(floor(4), 12, hub);
+        let floor = Floor {
+            everyone,
+            ..floor(4)
+        };
+        let mut world = running(floor, 12, hub);
         world.run(4 * SECOND);
         settle(&mut world);
         let tenth = world.hub.as_ref().expect("it is there").deliveries / 10;
@@ -254,6 +298,45 @@ fn deliveries_that_are_wrong_are_errors_and_none_is_lost_twice() {
         );
         let counted = error.map_or(0, |error| world.errors(error));
         assert_eq!(counted, if error.is_some() { tenth } else { 0 });
+    }
+}
+
+/// In a room of four who take turns, the fourth that passes is the same speaker's.
+#[test]
+fn what_one_says_keeps_its_order_and_what_two_say_the_servers_if_it_has_one() {
+    for (everyone, is_numberless, by, is_error) in [
+        (false, true, 1, true),
+        (false, false, 1, true),
+        (true, true, 1, false),
+        (true, true, 3, false),
+        (true, true, 4, true),
+        (true, false, 1, true),
+    ] {
+        let hub = Hub {
+            fault: Fault::Overtaken(by),
+            is_numberless,
+            ..Hub::default()
+        };
+        let floor = Floor {
+            everyone,
+            ..floor(4)
+        };
+        let mut world = running(floor, 12, hub);
+        world.run(4 * SECOND);
+        settle(&mut world);
+        let hub = world.hub.as_ref().expect("it is there");
+        let (overtaken, held) = (hub.overtaken, hub.held.len() as u64);
+        assert!(overtaken > 50, "{overtaken}");
+        let errors = if is_error { overtaken } else { 0 };
+        let books = &world.fleet.troops[0].books;
+        let what = format!("everyone: {everyone}, numberless: {is_numberless}, by {by}");
+        assert_eq!(world.errors(Failure::OutOfOrder), errors, "{what}");
+        assert_eq!(books.errors.total(), errors, "{what}");
+        assert_eq!(
+            (books.lost.total(), books.sent - books.received),
+            (held, held),
+            "{what}"
+        );
     }
 }
 

@@ -78,6 +78,11 @@ impl Wire {
         self.0.borrow().left.is_none()
     }
 
+    /// Whether both are handles to the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn left(&self) -> Option<Left> {
         self.0.borrow().left
     }
