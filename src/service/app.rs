@@ -351,7 +351,11 @@ fn tell(hub: &mut Hub<SharedFrame>, floor: &mut Floor<'_>) -> bool {
     // Whoever is named speaker has to say when it is done, even if its crowd has gone meanwhile.
     floor.desk.awaits_podium = is_involved && (left.crowds || !is_speaker);
     if is_speaker {
-        let next = floor.desk.common.podium(worker).spoken(worker, !left.crowds);
+        let next = floor
+            .desk
+            .common
+            .podium(worker)
+            .spoken(worker, !left.crowds);
         if let Some(next) = next {
             // A worker whose mailbox is full is awake.
             let _ = floor.voice.post(next, Letter::Wake);
