@@ -196,6 +196,8 @@ impl Outside {
                     "{channel}: the gap's begin"
                 );
                 member.excused = *to as usize;
+                // The latest of any key may be among what it lost.
+                member.latest.clear();
                 member.next = *to as usize;
             }
             Event::Join(_) | Event::Leave(_) => {
