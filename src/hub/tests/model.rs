@@ -30,12 +30,17 @@ fn namespaces() -> Namespaces {
         join_leave: false,
         ..kept.clone()
     };
+    // Laggards are to find that what they missed is gone.
+    let forgetful = Options {
+        history_size: 5,
+        ..slow(Policy::Resume)
+    };
     Namespaces::new(kept.clone(), kept.clone())
         .with("plain", fleeting)
         .with("cache", cache)
         .with("drop", slow(Policy::DropOldest))
         .with("conflate", slow(Policy::Conflate))
-        .with("resume", slow(Policy::Resume))
+        .with("resume", forgetful)
 }
 
 fn limits() -> Limits {
@@ -90,10 +95,10 @@ fn operate(sim: &mut Sim, dice: &mut Dice) {
     match (dice.roll(100), conn) {
         (0..3, _) | (_, None) if conns.len() < 60 => {
             let (worker, user) = (dice.roll(workers), USERS[dice.roll(USERS.len())]);
-            let dialect = Dialect::ALL[dice.roll(Dialect::COUNT)];
+            let dialect = Dialect::ALL[conns.len() % Dialect::COUNT];
             let conn = sim.connect_with(worker, user, dialect);
             let client = sim.out.clients.get_mut(&conn).expect("it has just come");
-            client.is_aloof = dice.roll(2) > 0;
+            client.is_aloof = conn.is_multiple_of(2);
         }
         (3, Some(conn)) => sim.close(conn),
         (5..17, Some(conn)) => {

@@ -207,6 +207,8 @@ impl Outside {
                 let from = member.next as u64 + 1;
                 member.next += gap.publications as usize;
                 member.excused = member.next;
+                // The latest of any key may be among what it lost.
+                member.latest.clear();
                 if let Some(offsets) = gap.offsets {
                     assert_eq!(offsets, (from, member.next as u64), "{channel}: {gap:?}");
                 }
