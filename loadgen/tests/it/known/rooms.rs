@@ -110,7 +110,7 @@ fn run(scenario: &str, fate: Fate) -> (Ended, u64) {
         "--scenario {scenario} --dialect raw --connections {MEMBERS} --room-size {MEMBERS} --threads 1 \
          --rate 400/s --duration 10m --answer-timeout 60s"
     );
-    let generator = Generator::run(&server.url(), &words);
+    let generator = Generator::run(&format!("{}/{{room}}", server.url()), &words);
     let waited = has_enough.recv_timeout(PATIENCE);
     waited.expect("the server hears as many messages as it wants");
     generator.signal("INT");
