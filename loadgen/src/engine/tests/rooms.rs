@@ -226,6 +226,18 @@ fn running(floor: Floor, connections: u64, hub: Hub) -> World {
     world
 }
 
+/// Rooms of four, through four seconds of that hub's trouble.
+fn troubled(everyone: bool, hub: Hub) -> World {
+    let floor = Floor {
+        everyone,
+        ..floor(4)
+    };
+    let mut world = running(floor, 12, hub);
+    world.run(4 * SECOND);
+    settle(&mut world);
+    world
+}
+
 /// Nothing is sent any more, and what can come has come.
 fn settle(world: &mut World) {
     world.fleet.obey(&Command::Settle);
@@ -282,13 +294,7 @@ fn deliveries_that_are_wrong_are_errors_and_none_is_lost_twice() {
             fault,
             ..Hub::default()
         };
-        let floor = Floor {
-            everyone,
-            ..floor(4)
-        };
-        let mut world = running(floor, 12, hub);
-        world.run(4 * SECOND);
-        settle(&mut world);
+        let world = troubled(everyone, hub);
         let tenth = world.hub.as_ref().expect("it is there").deliveries / 10;
         let books = &world.fleet.troops[0].books;
         let lost = if fault == Fault::Twice { 0 } else { tenth };
@@ -317,13 +323,7 @@ fn what_one_says_keeps_its_order_and_what_two_say_the_servers_if_it_has_one() {
             is_numberless,
             ..Hub::default()
         };
-        let floor = Floor {
-            everyone,
-            ..floor(4)
-        };
-        let mut world = running(floor, 12, hub);
-        world.run(4 * SECOND);
-        settle(&mut world);
+        let world = troubled(everyone, hub);
         let hub = world.hub.as_ref().expect("it is there");
         let (overtaken, held) = (hub.overtaken, hub.held.len() as u64);
         assert!(overtaken > 50, "{overtaken}");
