@@ -8,9 +8,6 @@ use super::topic::{Framed, Topic, Wave, weight};
 use super::types::{Disconnect, Event, Gap, HistoryPage, Unsubscribed};
 use super::world::World;
 
-/// Members of one topic served before the next topic's turn.
-const MEMBERS_IN_A_ROW: usize = 64;
-
 /// A topic with more members than that is a crowd: it waits in a line of its own, so that nobody else
 /// waits behind it, and whoever drives the hub may let it wait for its moment. (Few in tests, so that
 /// random operations get there.)
@@ -19,7 +16,7 @@ const CROWD: usize = if cfg!(test) { 8 } else { 1024 };
 /// Who has not been told yet all there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Left {
-    /// Somebody.
+    /// Somebody who is in no crowd.
     pub some: bool,
     /// Somebody in a crowd.
     pub crowds: bool,
@@ -89,7 +86,7 @@ impl<F: Clone> Hub<F> {
                 budget -= 1;
                 self.send_page(world, page);
             } else if let Some(place) = self.line.pop_front() {
-                budget -= self.serve_topic(world, place, budget.min(MEMBERS_IN_A_ROW));
+                budget -= self.serve_topic(world, place, budget);
             } else {
                 break;
             }
@@ -99,7 +96,7 @@ impl<F: Clone> Hub<F> {
             && self.pages.is_empty()
             && let Some(place) = self.crowds.pop_front()
         {
-            of_crowds -= self.serve_topic(world, place, of_crowds.min(MEMBERS_IN_A_ROW));
+            of_crowds -= self.serve_topic(world, place, of_crowds);
         }
         Left {
             some: !(self.line.is_empty() && self.drained.is_empty() && self.pages.is_empty()),

@@ -85,7 +85,7 @@ pub struct Common {
     hub: HubConfig,
     joined: AtomicUsize,
     boards: Box<[Board]>,
-    /// One for each core.
+    /// One for each of the first workers, and for those who join later on its core.
     podiums: Box<[Podium]>,
     memories: Mutex<Vec<Option<Memory>>>,
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 /// Turns of its loop that a speaker may take while others wait.
 const TURNS: u32 = 64;
 
-/// One core's.
+/// Who of them speaks, and who wants to.
 #[derive(Debug, Default)]
 pub(super) struct Podium(Mutex<Queue>);
 
