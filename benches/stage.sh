@@ -36,7 +36,8 @@ per_second() { # 45k/s
 ramp_seconds() { echo $(($1 * 10 / $2 + 10)); }
 
 cargo_build() { cargo build --release --locked --package throng --package loadgen; }
-THRONG=target/release/throng LOADGEN=target/release/loadgen
+# Another build to compare with: THRONG=/path/to/throng benches/...
+THRONG=${THRONG:-target/release/throng} LOADGEN=target/release/loadgen
 WORK='' SERVER='' TUNED='' NAMESPACE='' GENERATOR=''
 INSIDE=() # words that lead into the namespace
 
