@@ -4,13 +4,15 @@
 #   benches/broadcast.sh [N]       one publishes to N subscribers (default 500 000), again and again
 #
 # Beside them 1 000 connections, each alone in its channel, echo 2 000 messages a second, timed first while
-# the others are silent and then while they are published to. The generator that reads N deliveries shares
-# the cores with everybody: what its CPU time does to the echoes is in the second figure, too.
+# the others are silent and then while they are published to. What is asked is how long the server lets them
+# wait, so the generators, which stand for other machines, do not compete with it for the cores: the one that
+# measures comes first (chrt), the one that reads N deliveries last (nice).
 #
 #   --every TIME   between two publications, 1s or more (default 15s)
 #   --for TIME     each of the two measurements (default 40s)
 #   --ramp N/s     connects per second (default 15k/s)
 #   --port PORT    of the server (default 9000)
+#   --equal        server and generators compete: what they wait for each other is in the figures, too
 #
 # Exit code: 0 when every delivery and every echo came.
 set -euo pipefail
@@ -18,6 +20,7 @@ cd "$(dirname "$0")/.."
 . benches/stage.sh
 
 N=500000 EVERY=15s SPAN=40s RAMP=15k/s PORT=9000
+FIRST=(chrt -f 1) LAST=(nice -n 19)
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -25,6 +28,7 @@ while [[ $# -gt 0 ]]; do
             [[ $# -ge 2 ]] || die "$1 needs a value"
             case $1 in --every) EVERY=$2 ;; --for) SPAN=$2 ;; --ramp) RAMP=$2 ;; --port) PORT=$2 ;; esac
             shift 2 ;;
+        --equal) FIRST=() LAST=(); shift ;;
         [0-9]*) N=$1; shift ;;
         *) die "unknown: $1 (see --help)" ;;
     esac
@@ -34,6 +38,9 @@ SPAN_S=$(seconds "$SPAN")
 EVERY_S=$(seconds "$EVERY")
 PER_S=$(per_second "$RAMP")
 RAMP_S=$(ramp_seconds "$N" "$PER_S")
+
+# Asked now, not after the hundred seconds that everybody takes to come.
+"${FIRST[@]}" true || die "no real-time priority for the generator that measures (see CAP_SYS_NICE): --equal does without"
 
 cargo_build
 prepare "$((N + 1000))"
@@ -69,7 +76,7 @@ silent = ["everybody"]
 name = "broadcast"
 duration = "$((SPAN_S + 10))s"
 TOML
-"${INSIDE[@]}" "$LOADGEN" run --scenario-file "$WORK/scenario.toml" --server-pid "$SERVER" --answer-timeout 60s \
+"${LAST[@]}" "${INSIDE[@]}" "$LOADGEN" run --scenario-file "$WORK/scenario.toml" --server-pid "$SERVER" --answer-timeout 60s \
     --fail-if 'lost>0' --fail-if 'errors>0' >"$WORK/broadcast" 2>&1 &
 GENERATOR=$!
 
@@ -77,7 +84,7 @@ STATUS=0
 echoes() { # while what goes on
     phase_begins "$1" "$WORK/broadcast"
     local status=0
-    "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/raw/echo{n}" --source 127.255.0.1 \
+    "${FIRST[@]}" "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/raw/echo{n}" --source 127.255.0.1 \
         --connections 1000 --rate 2000/s --duration "${SPAN_S}s" --threads 1 --fail-if 'lost>0' --fail-if 'errors>0' \
         >"$WORK/echo" 2>&1 || status=$?
     # 3 is the generator's own limit, which is said beside.

@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::metrics::Counters;
 use crate::sys::fdtable::{self, Parted};
 use crate::sys::passing::{self, Passer, Taker};
-use crate::sys::{Endpoint, affinity};
+use crate::sys::{Endpoint, affinity, slice};
 use crate::tls::ServerTls;
 
 /// Letters a mailbox holds before `post` refuses.
@@ -339,8 +339,10 @@ impl<F> Shared<F> {
             parted: fdtable::part(),
             not_pinned: self.pin(seat.number).err().map(|e| e.to_string()),
         };
-        // It only spares the first connections a few microseconds: no reason not to start.
+        // Neither is a reason not to start: the first connections take a few microseconds more, or
+        // those of a core that others keep busy wait as long as anybody's would.
         let _ = fdtable::grow(self.descriptors_expected);
+        let _ = slice::shorten();
         let table = (seat.number, !matches!(started.parted, Parted::Shared(_)));
         let endpoints = self.endpoints_of(seat.number);
         let passers = self.passers.clone();

@@ -27,6 +27,10 @@ pub(super) fn run<A: App>(mut worker: Worker<A, MioHost>, mut poll: Poll) -> Cou
     let mut events = Events::with_capacity(EVENTS_PER_POLL);
     let mut wait_ms = 0;
     loop {
+        if wait_ms == 0 {
+            // There is more to do. Workers of the same core that are called for go first.
+            std::thread::yield_now();
+        }
         match poll.poll(&mut events, Some(Duration::from_millis(wait_ms))) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::Interrupted => events.clear(),

@@ -39,6 +39,7 @@ pub mod random;
 pub mod ready;
 pub mod rlimit;
 pub mod signals;
+pub mod slice;
 mod socket;
 
 #[cfg(target_os = "linux")]
