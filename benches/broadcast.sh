@@ -6,7 +6,8 @@
 # Beside them 1 000 connections, each alone in its channel, echo 2 000 messages a second, timed first while
 # the others are silent and then while they are published to. What is asked is how long the server lets them
 # wait, so the generators, which stand for other machines, do not compete with it for the cores: the one that
-# measures comes first (chrt), the one that reads N deliveries last (nice).
+# measures comes first (chrt), the one that reads N deliveries last (nice). Beside it the floor: what a thread
+# waits that comes first, too, and only sleeps (sleeper.py). It is the kernel's time for all those sockets.
 #
 #   --every TIME   between two publications, 1s or more (default 15s)
 #   --for TIME     each of the two measurements (default 40s)
@@ -83,7 +84,9 @@ GENERATOR=$!
 STATUS=0
 echoes() { # while what goes on
     phase_begins "$1" "$WORK/broadcast"
-    local status=0
+    local status=0 sleeper
+    "${FIRST[@]}" python3 benches/sleeper.py "$SPAN_S" >"$WORK/sleeper" &
+    sleeper=$!
     "${FIRST[@]}" "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/raw/echo{n}" --source 127.255.0.1 \
         --connections 1000 --rate 2000/s --duration "${SPAN_S}s" --threads 1 --fail-if 'lost>0' --fail-if 'errors>0' \
         >"$WORK/echo" 2>&1 || status=$?
@@ -91,6 +94,7 @@ echoes() { # while what goes on
     [[ $status == 0 || $status == 3 ]] || STATUS=1
     echo "== 1 000 echo, $1"
     grep -E '^response|warning|failed|errors' "$WORK/echo" || true
+    if wait "$sleeper"; then cat "$WORK/sleeper"; fi
 }
 echoes silence
 echoes broadcast
