@@ -84,9 +84,11 @@ GENERATOR=$!
 STATUS=0
 echoes() { # while what goes on
     phase_begins "$1" "$WORK/broadcast"
-    local status=0 sleeper
-    "${FIRST[@]}" python3 benches/sleeper.py "$SPAN_S" >"$WORK/sleeper" &
-    sleeper=$!
+    local status=0 sleeper=''
+    if [[ ${#FIRST[@]} -gt 0 ]]; then
+        "${FIRST[@]}" python3 benches/sleeper.py "$SPAN_S" >"$WORK/sleeper" &
+        sleeper=$!
+    fi
     "${FIRST[@]}" "${INSIDE[@]}" "$LOADGEN" run --scenario echo --target "ws://127.0.0.1:$PORT/raw/echo{n}" --source 127.255.0.1 \
         --connections 1000 --rate 2000/s --duration "${SPAN_S}s" --threads 1 --fail-if 'lost>0' --fail-if 'errors>0' \
         >"$WORK/echo" 2>&1 || status=$?
@@ -94,7 +96,7 @@ echoes() { # while what goes on
     [[ $status == 0 || $status == 3 ]] || STATUS=1
     echo "== 1 000 echo, $1"
     grep -E '^response|warning|failed|errors' "$WORK/echo" || true
-    if wait "$sleeper"; then cat "$WORK/sleeper"; fi
+    if [[ -n $sleeper ]] && wait "$sleeper"; then cat "$WORK/sleeper"; fi
 }
 echoes silence
 echoes broadcast
