@@ -40,7 +40,7 @@ EVERY_S=$(seconds "$EVERY")
 PER_S=$(per_second "$RAMP")
 RAMP_S=$(ramp_seconds "$N" "$PER_S")
 
-# Asked now, not after the hundred seconds that everybody takes to come.
+# Asked now, not after everybody has come.
 "${FIRST[@]}" true || die "no real-time priority for the generator that measures (see CAP_SYS_NICE): --equal does without"
 
 cargo_build

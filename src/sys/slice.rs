@@ -7,7 +7,7 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
-/// Short against what people notice, long against a switch of threads, which costs some 2 us.
+/// Short against what people notice, long against a switch of threads.
 #[cfg(target_os = "linux")]
 const SLICE: Duration = Duration::from_micros(200);
 
